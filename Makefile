@@ -1,0 +1,84 @@
+# Every command there is. The first run sets up all that is needed in .venv; later runs reuse it.
+#
+#   make run     start Chatkeep on this machine and print the link that signs you in
+#   make test    everything a change must pass: format, lint, types, imports, docs, tests
+#   make fix     repair what a machine can repair, and write the generated pages again
+#   make bench   measure Chatkeep beside its peers (ARGS=--large for the big corpora)
+#   make lock    resolve the dependencies of pyproject.toml again, with hashes
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test fix bench lock packages
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: .venv/for-run
+	@$(BIN)/chatkeep serve $(ARGS)
+
+test: .venv/for-test packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -n 2
+
+fix: .venv/for-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/for-test packages
+	@$(BIN)/python bench/run.py $(ARGS)
+
+lock: .venv/for-test
+	$(LOCK) --group build --output-file requirements/run.txt
+	$(LOCK) --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
+
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header
+
+# What is installed is pinned and checked by hash; what builds Chatkeep itself is pinned among it.
+.venv/for-run: requirements/run.txt pyproject.toml | .venv/made
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/for-test: requirements/test.txt pyproject.toml | .venv/made
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/test.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch .venv/for-run $@
+
+# Debian keeps the part of Python that makes a .venv in a package of its own.
+.venv/made:
+	@test -n "$(PYTHON)" || { echo "Chatkeep needs Python 3.11 or newer; no python3 here is." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { $(install) && install_packages python3-venv; }
+	$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+# The tests drive a real browser, read our vaults with restic, and measure beside ripgrep.
+packages:
+	@missing=; \
+	for need in chromium:chromium restic:restic rg:ripgrep; do \
+		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; \
+	done; \
+	test -z "$$missing" || { $(install) && install_packages $$missing; }
+
+define install
+install_packages() { \
+	local root=; \
+	if [ "$$(id -u)" != 0 ]; then root="sudo -n"; fi; \
+	if command -v apt-get >/dev/null && $$root true 2>/dev/null; then \
+		$$root apt-get update -qq </dev/null && \
+		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$$@" \
+			</dev/null >/dev/null && return 0; \
+	fi; \
+	echo "Missing here: $$*. Install it as root, then try again: apt-get install $$*" >&2; \
+	return 1; \
+}
+endef

@@ -1,8 +1,8 @@
 """One tree of errors, and the value for a record that could not be read.
 
-A bad record is a value (`Problem`); a broken promise is an exception (`ChatkeepError`). Every error answers two
-questions: may the same thing work later (`temporary`), and what can a person do (`hint`). No token, passphrase or
-message text appears in an error.
+A bad record is a value (`Problem`); a broken promise is an exception (`ChatkeepError`). Every error answers
+two questions: may the same thing work later (`temporary`), and what can a person do (`hint`). No token,
+passphrase or message text appears in an error.
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""From what a platform exported to conversations: the contract, and who claims what.
+
+An importer belongs to one platform. `sniff` says which members of a source are its own, by their structure and never
+by a name alone; `read` gives them record by record, so that memory stays flat and what is already known need not
+even be decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from chatkeep.errors import Problem
+from chatkeep.model import Conversation
+from chatkeep.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An attachment that was kept. sha256: hex; size [bytes]; head: its first bytes, at most 64, to tell its type."""
+
+    sha256: str
+    size: int
+    head: bytes
+
+
+Keep = Callable[[BinaryIO], Kept]
+"""Keeps the bytes of an attachment, read to their end, and says what they are. Keeping twice keeps one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one record of an export holds.
+
+    conversations: settled (`chatkeep.merge.settle`); usually one.
+    problems: what in it could not be read. messages: how many messages of the source they account for.
+    unknown: blocks that no importer knows and that were kept raw, counted by kind.
+    shells: conversations that the platform has blanked; they are kept but never replace anything.
+    """
+
+    conversations: Sequence[Conversation] = ()
+    problems: Sequence[Problem] = ()
+    unknown: dict[str, int] = field(default_factory=dict)
+    shells: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of an export, not decoded yet.
+
+    where: its place in words, "export.zip: conversations.json, conversation 12".
+    digest: a hash of all that its conversations depend on, b"" when it must always be loaded.
+    load: decodes it; may be called once, before the next record is asked for. Never raises for bad data: what is wrong
+    becomes a problem. Raises what `Keep` raises.
+    """
+
+    where: str
+    digest: bytes
+    load: Callable[[], Loaded]
+
+
+class Importer(Protocol):
+    """Reads the exports of one platform.
+
+    Callers may rely on this:
+    - The same source gives the same conversations, ids and bytes included, on any machine.
+    - Every message of the source is in a conversation or in a problem.
+    - Bad input gives problems, never a crash, a hang or memory that grows with it.
+    - A conversation whose platform has no ids has `source_id` "" and an id from its content; the archive finds out
+      whether it knows it already (`chatkeep.importers.alignment`).
+    """
+
+    platform: str
+    title: str
+    version: int
+
+    def sniff(self, source: Source) -> frozenset[str]:
+        """The names of the members that are this importer's; empty when the source is not its own."""
+        ...
+
+    def read(self, source: Source, keep: Keep) -> Iterator[Record | Problem]:
+        """The records of a source that holds members of this importer, in the order of the source."""
+        ...

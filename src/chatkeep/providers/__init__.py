@@ -1,0 +1,49 @@
+"""The places copies can go to, and one register that all of them come in by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chatkeep.errors import WrongUse
+from chatkeep.providers.folder import FOLDER
+from chatkeep.providers.memory import MEMORY
+from chatkeep.providers.provider import Provider
+from chatkeep.storage import Storage
+
+__all__ = ["FOLDER", "MEMORY", "Provider", "open_storage", "provider", "providers", "register"]
+
+_providers: dict[str, Provider] = {}
+
+
+def register(provider: Provider) -> None:
+    """Make a provider known under its name. Built-in ones and a stranger's come in by this door."""
+    _providers[provider.name] = provider
+
+
+def providers() -> list[Provider]:
+    """All known providers, in the order they were registered."""
+    return list(_providers.values())
+
+
+def provider(name: str) -> Provider:
+    """The provider of this name. Raises WrongUse with the known names."""
+    if name not in _providers:
+        raise WrongUse(f"No provider is called {name!r}.", hint=f"Known are: {', '.join(_providers)}.")
+    return _providers[name]
+
+
+def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False) -> Storage:
+    """The storage of a provider for the settings of one connection.
+
+    new: also make the place where it is not there yet.
+    Raises WrongUse when a needed setting is missing, Unavailable when the place is not there.
+    """
+    kind = provider(name)
+    missing = [need for need in kind.needs if not settings.get(need)]
+    if missing:
+        raise WrongUse(f"{kind.title} needs: {', '.join(missing)}.")
+    return kind.open(settings, new)
+
+
+for _built_in in (FOLDER, MEMORY):
+    register(_built_in)

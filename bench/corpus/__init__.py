@@ -1,0 +1,1 @@
+"""Deterministic, realistic chat exports of any size, and the truth about them."""

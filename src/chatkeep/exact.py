@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
@@ -29,6 +29,7 @@ import orjson
 MARK = "\ufdd0"
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 256
+_SHALLOW = 64
 
 _TO_MARK = re.compile("[\x00\ud800-\udfff\ufdd0]")
 _FROM_MARK = re.compile(MARK + "([0-9A-F]{4})")
@@ -114,8 +115,14 @@ def decode_exactly(raw: bytes) -> Any:
     """The same as `decode`, by the slow path alone."""
     text = raw.decode("utf-8", "surrogateescape")
     _refuse_depth(text)
-    # Three frames a level; the limit above keeps this far from the end of any stack.
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 8 * MAX_DEPTH))
+    if text.count("[") + text.count("{") <= _SHALLOW:
+        return _scan(text)
+    # Three frames a level: deep values are read on a stack of their own, whatever the caller's has left.
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(_scan, text).result()
+
+
+def _scan(text: str) -> Any:
     scan = _Scanner().scan_once
     try:
         value, end = scan(text, _skip_space(text, 0))

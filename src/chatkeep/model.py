@@ -213,7 +213,7 @@ def _as_dict(value: Any) -> Any:
             for field in msgspec.structs.fields(value)
             if field.name != "extra"
             and (found := getattr(value, field.name)) is not _ABSENT
-            and (field.required or found not in (field.default, (), {}))
+            and (field.required or field.default is _ABSENT or found not in (field.default, (), {}))
         }
         return fields | (value.extra.fields if value.extra else {})
     if isinstance(value, tuple):
@@ -280,6 +280,8 @@ def _nested(kind: type[_Value], name: str, item: Any) -> Any:
     inner = _NESTED.get((kind, name))
     if inner is None:
         return item
+    if not isinstance(item, dict if name == "user" else list):
+        raise TypeError(f"{name} is of another shape")
     if name == "user":
         return {key: _from_dict(inner, found) for key, found in item.items()}
     return tuple(_from_dict(inner, found) for found in item)

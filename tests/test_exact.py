@@ -25,7 +25,7 @@ def test_the_fast_path_and_the_slow_path_agree(text: str) -> None:
 def test_an_exact_value_is_storable_and_reads_back(text: str) -> None:
     data = exact.encode(exact.decode(text.encode("utf-8", "surrogatepass")))
     assert exact.encode(json.loads(data)) == data
-    assert b"\\u0000" not in data
+    assert b"\\u0000" not in data.replace(rb"\\", b"")
 
 
 @given(source_json())

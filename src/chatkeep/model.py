@@ -280,11 +280,11 @@ def _nested(kind: type[_Value], name: str, item: Any) -> Any:
     inner = _NESTED.get((kind, name))
     if inner is None:
         return item
-    if not isinstance(item, dict if name == "user" else list):
-        raise TypeError(f"{name} is of another shape")
-    if name == "user":
+    if name == "user" and isinstance(item, dict):
         return {key: _from_dict(inner, found) for key, found in item.items()}
-    return tuple(_from_dict(inner, found) for found in item)
+    if name != "user" and isinstance(item, list):
+        return tuple(_from_dict(inner, found) for found in item)
+    raise TypeError(f"{name} is of another shape")
 
 
 def revision(data: bytes) -> str:

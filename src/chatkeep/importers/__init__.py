@@ -34,15 +34,20 @@ class Loaded:
     """What one record of an export holds.
 
     conversations: settled (`chatkeep.merge.settle`); usually one.
-    problems: what in it could not be read. messages: how many messages of the source they account for.
+    problems: what in it could not be read.
     unknown: blocks that no importer knows and that were kept raw, counted by kind.
-    shells: conversations that the platform has blanked; they are kept but never replace anything.
+    shells: how many of the conversations the platform has blanked; they are kept but never replace anything.
+    complete: False when the export lacks something that a later one may bring (the bytes of an attachment), so that
+    the record must be loaded again even if its digest is known.
+    notes: what a person may want to know that is no problem, in sentences.
     """
 
     conversations: Sequence[Conversation] = ()
     problems: Sequence[Problem] = ()
     unknown: dict[str, int] = field(default_factory=dict)
     shells: int = 0
+    complete: bool = True
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +73,17 @@ class Importer(Protocol):
     - Every message of the source is in a conversation or in a problem.
     - Bad input gives problems, never a crash, a hang or memory that grows with it.
     - A conversation whose platform has no ids has `source_id` "" and an id from its content; the archive finds out
-      whether it knows it already (`chatkeep.importers.alignment`).
+      whether it knows it already (`chatkeep.alignment`).
     """
 
     platform: str
+    """What documents call it, "chatgpt"."""
     title: str
+    """What people call it, "ChatGPT"."""
     version: int
+    """Goes up when the same source gives other documents."""
+    expects: str
+    """What a person should give, "the zip that ChatGPT sent, or the conversations.json in it"."""
 
     def sniff(self, source: Source) -> frozenset[str]:
         """The names of the members that are this importer's; empty when the source is not its own."""

@@ -61,7 +61,7 @@ def make_items(settings: Settings, truth: Truth, *, begin: int, end: int, jobs: 
 def _start(settings: Settings) -> None:
     """Prepare this process to make blocks."""
     global _maker
-    _maker = FORMATS[settings.format](settings, _text_model(settings.seed, tame=settings.tame))
+    _maker = FORMATS[settings.format](settings, text_model(settings.seed, tame=settings.tame))
 
 
 def _start_worker(settings: Settings) -> None:
@@ -69,8 +69,9 @@ def _start_worker(settings: Settings) -> None:
     _start(settings)
 
 
-@lru_cache(maxsize=1)  # the tapes take seconds to draw
-def _text_model(seed: int, *, tame: bool) -> TextModel:
+@lru_cache(maxsize=2)  # its tapes take seconds to draw
+def text_model(seed: int, *, tame: bool) -> TextModel:
+    """The text that corpora of this seed are drawn from."""
     return TextModel(seed, tame=tame)
 
 

@@ -1,0 +1,123 @@
+"""Whole processes and what they cost."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+LOOK_S = 0.1  # between two looks at the memory of several processes
+
+
+class Cost(NamedTuple):
+    """What one run took: wall clock and processor [s], memory at its highest [MB]; and what it printed."""
+
+    wall: float
+    cpu: float
+    peak: float
+    output: str
+
+
+class Failed(Exception):
+    """A measured command did not end well, so there is no figure."""
+
+
+def cost_of(
+    command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, accept: tuple[int, ...] = (0,)
+) -> Cost:
+    """Run a command to its end, alone in a session of its own.
+
+    Processor time counts the children it waited for. Memory is the largest resident set of one process, or, where
+    that is more, the sum of what several processes hold at one moment (shared pages divided among them).
+    Raises Failed when it ends with another exit code than accepted.
+    """
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        [str(part) for part in command],
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        together = _Together(process.pid)
+        complaint: list[bytes] = []
+        reader = threading.Thread(target=lambda: complaint.append(process.stderr.read() if process.stderr else b""))
+        reader.start()
+        output = process.stdout.read() if process.stdout else b""
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        reader.join()
+        peak = max(used.ru_maxrss / 1024, together.stop())
+    if process.returncode not in accept:
+        said = b"".join(complaint).decode(errors="replace")[-800:]
+        raise Failed(f"{' '.join(map(str, command))}: exit code {process.returncode}\n{said}")
+    return Cost(wall, used.ru_utime + used.ru_stime, peak, output.decode(errors="replace"))
+
+
+class _Together:
+    """Watches the memory of all processes of one session; with one process the kernel's own figure is better."""
+
+    def __init__(self, session: int) -> None:
+        self.session = session
+        self.highest = 0.0
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        self.watcher.start()
+
+    def stop(self) -> float:
+        self.over.set()
+        self.watcher.join()
+        return self.highest
+
+    def _watch(self) -> None:
+        while not self.over.wait(LOOK_S):
+            members = [one for one in Path("/proc").iterdir() if one.name.isdigit() and _session(one) == self.session]
+            if len(members) > 1:
+                self.highest = max(self.highest, sum(map(_share, members)))
+
+
+def _session(process: Path) -> int:
+    try:
+        fields = (process / "stat").read_text().rpartition(") ")[2].split()
+    except OSError:  # it ended meanwhile
+        return 0
+    return int(fields[3])
+
+
+def _share(process: Path) -> float:
+    """What a process holds, pages shared by n processes counted as 1/n [MB]."""
+    try:
+        lines = (process / "smaps_rollup").read_text().splitlines()
+    except OSError:  # it ended meanwhile
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def interleaved(rounds: int, runs: Mapping[str, Callable[[int], Cost]]) -> dict[str, Cost]:
+    """Each run once, then each again, so that a slow minute of the machine slows all; medians of the rounds."""
+    costs: dict[str, list[Cost]] = {name: [] for name in runs}
+    for number in range(rounds):
+        for name, run in runs.items():
+            costs[name].append(run(number))
+    return {name: median(found) for name, found in costs.items()}
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each figure by itself, with the last output."""
+    wall, cpu, peak = (statistics.median(figures) for figures in zip(*(cost[:3] for cost in costs), strict=True))
+    return Cost(wall, cpu, peak, costs[-1].output)
+
+
+def pressure() -> str:
+    """How busy the machine is: without this a figure from a shared machine says little."""
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    file = Path("/proc/pressure/cpu")
+    waiting = file.read_text().splitlines()[0] if file.exists() else "not known"
+    return f"load {load}; pressure {waiting}"

@@ -1,0 +1,52 @@
+"""Ranked search inside one process, over an archive that is open: what a page of the web app waits for."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from corpus.blocks import text_model
+
+PLAIN = """
+SELECT message.id, snippet(search, 0, '[', ']', '…', 12) FROM search JOIN message ON message.number = search.rowid
+WHERE search MATCH ? ORDER BY rank LIMIT 20
+"""
+
+
+class Latency(NamedTuple):
+    """Half of the searches and 99 of 100 took no longer [ms]; over how many messages."""
+
+    p50: float
+    p99: float
+    messages: int
+
+
+def words(count: int = 200) -> list[str]:
+    """Words of the corpus: half as they occur in it, so mostly common ones; half as they stand in its vocabulary."""
+    tape = text_model(1, tame=True).tapes["en"][0].split()
+    rng = random.Random("ranked")
+    clean = [word.strip(".?!").lower() for word in rng.choices(tape, k=count // 2)]
+    return clean + rng.sample(sorted({word.strip(".?!").lower() for word in tape}), count // 2)
+
+
+def plain(database: Path) -> Latency:
+    """What `ORDER BY rank` takes on the floor's index."""
+    db = sqlite3.connect(database)
+    (messages,) = db.execute("SELECT count(*) FROM message").fetchone()
+    found = timed(lambda word: db.execute(PLAIN, (f'"{word}"',)).fetchall(), messages=messages)
+    db.close()
+    return found
+
+
+def timed(search: Callable[[str], object], *, messages: int) -> Latency:
+    took = []
+    for word in words():
+        begin = time.perf_counter()
+        search(word)
+        took.append((time.perf_counter() - begin) * 1000)
+    return Latency(statistics.median(took), statistics.quantiles(took, n=100)[98], messages)

@@ -1,0 +1,195 @@
+"""What is measured: one function for each group of figures, which yields its rows."""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .corpora import Corpora
+from .measure import Cost, cost_of, interleaved, median
+from .peers import Convoviz, Restic, floor, python_start, ripgrep
+from .product import PROGRAM, Chatkeep, answer
+from .table import Row
+
+# A word of one message in ten thousand, one of a conversation in ten, one of nearly every message.
+WORDS = ("needletenthousand", "needleten", "which")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all groups share: the size and number of rounds asked for, the peers, a folder to work in."""
+
+    conversations: int
+    rounds: int
+    large: bool
+    corpora: Corpora
+    convoviz: Convoviz | None
+    folder: Path
+
+    def fresh(self, name: str) -> Path:
+        """An empty folder of that name; what it held before is removed."""
+        place = self.folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
+
+def start(run: Run) -> Iterator[Row]:
+    """What every command pays before it does anything."""
+    costs = interleaved(
+        run.rounds, {"ours": lambda _: cost_of([PROGRAM, "--help"]), "python": lambda _: python_start()}
+    )
+    yield Row(what="`chatkeep --help`, CPU", ours=costs["ours"].cpu, reach=0.3)
+    yield Row(what="a Python that does nothing, CPU", ours=costs["python"].cpu)
+
+
+def imports(run: Run) -> Iterator[Row]:
+    """Import and import again, beside convoviz and the floor, in both layouts of ChatGPT; then export to Markdown."""
+    for layout in ("classic", "sharded"):
+        yield from _imports(run, layout, conversations=run.conversations, rounds=run.rounds)
+    if run.large:
+        yield from _imports(run, "classic", conversations=50_000, rounds=1)
+
+
+def _imports(run: Run, layout: str, *, conversations: int, rounds: int) -> Iterator[Row]:
+    export = run.corpora.chatgpt(conversations, layout=layout)
+    name = f"{conversations:,} conversations, {layout}"
+    ours = Chatkeep(run.folder / "home")
+
+    def first(_: int) -> Cost:
+        run.fresh("home")
+        return ours.add(export)
+
+    runs: dict[str, Callable[[int], Cost]] = {
+        "import": first,
+        "again": lambda _: ours.add(export),
+        "export": lambda _: ours.export("markdown", run.fresh("markdown") / "out"),
+        "floor": lambda _: floor(export, run.fresh("floor")),
+    }
+    if run.convoviz:
+        convert = run.convoviz.convert
+        runs["convoviz"] = lambda _: convert(export, run.fresh("convoviz") / "out")
+    costs = interleaved(rounds, runs)
+    _all_there(costs["import"], conversations)
+    peer = costs.get("convoviz")
+    wall, peak = (peer.wall, peer.peak) if peer else (None, None)
+    label = "convoviz" if peer else "convoviz not measured"
+    took = costs["import"]
+    yield Row(what=f"import, {name}", ours=took.wall, peer=wall, peer_name=label, reach=1 / 6 if peer else None)
+    yield Row(what="the same, peak memory", ours=took.peak, unit="MB", peer_name=_memory(peak), reach=200)
+    yield Row(what="the same, wall", ours=took.wall, peer=costs["floor"].wall, peer_name="floor", reach=1.5)
+    yield Row(what="the same, CPU", ours=took.cpu, peer=costs["floor"].cpu, peer_name="floor")
+    yield Row(what="again, nothing new", ours=costs["again"].wall, peer=took.wall, peer_name="first", reach=0.25)
+    out = costs["export"]
+    yield Row(what="export to Markdown", ours=out.wall, peer=wall, peer_name=label, reach=1 / 7 if peer else None)
+    yield Row(what="the same, peak memory", ours=out.peak, unit="MB", peer_name=_memory(peak))
+
+
+def _memory(peak: float | None) -> str:
+    return "convoviz not measured" if peak is None else f"convoviz {peak:,.0f} MB"
+
+
+def _all_there(took: Cost, conversations: int) -> None:
+    """A quick import that leaves something out would be no figure."""
+    added = answer(took)["added"]
+    if added != conversations:
+        raise SystemExit(f"The import added {added} of {conversations} conversations; there is nothing to measure.")
+
+
+def search(run: Run) -> Iterator[Row]:
+    """Search as a cold process beside ripgrep over the Markdown of the same conversations."""
+    conversations = 50_000 if run.large else run.conversations
+    export = run.corpora.chatgpt(conversations, layout="classic")
+    ours = Chatkeep(run.fresh("home"))
+    ours.add(export)
+    markdown = run.fresh("markdown") / "out"
+    ours.export("markdown", markdown)
+    for word in WORDS:
+        runs = {"ours": _searching(ours, word), "python": lambda _: python_start(), "rg": _grepping(word, markdown)}
+        costs = interleaved(max(run.rounds, 5), runs)
+        took = costs["ours"].wall - costs["python"].wall
+        what = f"search “{word}”, {conversations:,} conversations, cold, less the start of Python"
+        yield Row(what=what, ours=took, peer=costs["rg"].wall, peer_name="rg", reach=1 / 5)
+
+
+def _searching(ours: Chatkeep, word: str) -> Callable[[int], Cost]:
+    return lambda _: ours.search(word)
+
+
+def _grepping(word: str, folder: Path) -> Callable[[int], Cost]:
+    return lambda _: ripgrep(word, folder)
+
+
+def backup(run: Run) -> Iterator[Row]:
+    """A first backup, one of 20 changes, one of nothing, beside restic on the same documents as files."""
+    home = run.fresh("home")
+    ours = Chatkeep(home)
+    ours.add(run.corpora.chatgpt(run.conversations, layout="classic"))
+    files = run.fresh("files") / "chats"
+    exported = answer(ours.export("json", files))
+    kept = run.folder / "home-kept"
+    shutil.rmtree(kept, ignore_errors=True)
+    home.rename(kept)
+    sets: dict[str, dict[str, list[Cost]]] = {}
+    for number in range(run.rounds):
+        _backup_round(run, number, files=files, kept=kept, costs=sets)
+    yield from _backup_rows(sets, run=run, files=exported["files"])
+
+
+def _backup_round(run: Run, number: int, *, files: Path, kept: Path, costs: dict[str, dict[str, list[Cost]]]) -> None:
+    shutil.rmtree(run.folder / "home", ignore_errors=True)
+    shutil.copytree(kept, run.folder / "home")
+    copy = run.fresh("restic-files") / "chats"
+    shutil.copytree(files, copy)
+    ours, restic = Chatkeep(run.folder / "home"), Restic(run.fresh("restic") / "repository")
+    ours.connect_folder(run.fresh("place") / "vault")
+    restic.create()
+
+    def both(what: str) -> None:
+        pair = costs.setdefault(what, {"ours": [], "restic": []})
+        pair["ours"].append(ours.back_up())
+        pair["restic"].append(restic.back_up(copy))
+
+    both("first")
+    both("nothing")
+    ours.add(run.corpora.chatgpt(20, layout="classic", start=run.conversations + 20 * number))
+    ours.export("json", run.fresh("later") / "chats")
+    _copy_new(run.folder / "later" / "chats", copy)
+    both("changes")
+
+
+def _copy_new(source: Path, target: Path) -> None:
+    """Files that differ or are new, and only those: restic reads again what has another time."""
+    for file in source.rglob("*"):
+        twin = target / file.relative_to(source)
+        if file.is_file() and not (twin.exists() and filecmp.cmp(file, twin, shallow=False)):
+            twin.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, twin)
+
+
+def _backup_rows(sets: dict[str, dict[str, list[Cost]]], *, run: Run, files: int) -> Iterator[Row]:
+    costs = {what: {who: median(found) for who, found in pair.items()} for what, pair in sets.items()}
+    ours, restic = costs["first"]["ours"], costs["first"]["restic"]
+    documents = f"{run.conversations:,} documents"
+    yield Row(what=f"first backup, {documents}", ours=ours.wall, peer=restic.wall, peer_name="restic", reach=1 / 1.3)
+    yield Row(what="the same, CPU", ours=ours.cpu, peer=restic.cpu, peer_name="restic", reach=1 / 2)
+    yield Row(what="the same, peak memory", ours=ours.peak, peer=restic.peak, unit="MB", peer_name="restic")
+    requests = answer(ours)["requests"]
+    what = "the same, requests (rclone copy: at least one a file)"
+    yield Row(what=what, ours=requests, peer=files, unit="", peer_name="files", reach=1 / 100)
+    for key, what in (("changes", "backup after 20 changes, cold"), ("nothing", "backup, nothing changed, cold")):
+        ours, restic = costs[key]["ours"], costs[key]["restic"]
+        reach = 1.0 if key == "changes" else None
+        yield Row(what=what, ours=ours.wall, peer=restic.wall, peer_name="restic", reach=reach)
+        yield Row(what="the same, CPU", ours=ours.cpu, peer=restic.cpu, peer_name="restic")
+
+
+GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
+    "start": start,
+    "import": imports,
+    "search": search,
+    "backup": backup,
+}

@@ -1,0 +1,57 @@
+"""Rows of figures, printed as a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One figure of ours beside a peer's, or beside a limit.
+
+    reach: the ratio (ours / peer) to reach; where there is no peer, the value itself.
+    """
+
+    what: str
+    ours: float
+    unit: str = "s"
+    peer: float | None = None
+    peer_name: str = ""
+    reach: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the peer's, or our value where there is no peer."""
+        return self.ours if self.peer is None else self.ours / max(self.peer, 1e-9)
+
+    @property
+    def verdict(self) -> str:
+        if self.reach is None:
+            return ""
+        return "reached" if self.ratio <= self.reach else "not reached"
+
+
+HEAD = ("what", "Chatkeep", "peer", "ratio", "to reach", "")
+
+
+def table(rows: Sequence[Row]) -> str:
+    lines = [HEAD, tuple("---" for _ in HEAD), *(_cells(row) for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ours = f"{_number(row.ours)} {row.unit}"
+    reach = "" if row.reach is None else _share(row.reach)
+    if row.peer is None:
+        return row.what, ours, row.peer_name, "", f"{reach} {row.unit}" if reach else "", row.verdict
+    return row.what, ours, f"{row.peer_name} {_number(row.peer)} {row.unit}", _share(row.ratio), reach, row.verdict
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _share(ratio: float) -> str:
+    """A ratio as people say it: "1/6.2" for a sixth, "1.5" for half as much again."""
+    return _number(ratio) if ratio >= 0.95 or ratio <= 0 else f"1/{_number(1 / ratio)}"

@@ -1,0 +1,128 @@
+"""Asking for work, cancelling it, resuming it, and holding a subject without a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from chatkeep.errors import Busy, NotFound
+from chatkeep.jobs import lease
+from chatkeep.jobs.models import OPEN, Job, State
+from chatkeep.jobs.run import Run
+
+ARCHIVE = "archive"
+"""The subject of work that changes the archive and no connection."""
+
+
+def enqueue(kind: str, subject: str, arguments: Mapping[str, Any] | None = None, *, by: str = "") -> Job:
+    """Ask for work. When the same is waiting already, that request is given back instead."""
+    text = json.dumps(arguments or {}, sort_keys=True)
+    while True:
+        try:
+            with transaction.atomic():
+                return Job.objects.create(kind=kind, subject=subject, arguments=text, by=by)
+        except IntegrityError:
+            same = Job.objects.filter(kind=kind, subject=subject, arguments=text, state=State.WAITING).first()
+            if same is not None:
+                return same
+
+
+def cancel(pk: int) -> Job:
+    """Ask a job to stop. A waiting or paused one ends at once; a running one at its next step. Raises NotFound."""
+    now = timezone.now()
+    still = Job.objects.filter(pk=pk, state__in=(State.WAITING, State.PAUSED))
+    if not still.update(state=State.CANCELLED, cancel_asked=True, ended_at=now, run_token=""):
+        Job.objects.filter(pk=pk, state=State.RUNNING).update(cancel_asked=True)
+    return find(pk)
+
+
+def resume(pk: int) -> Job:
+    """Let a paused job wait for its turn again, with its crashes forgotten. Raises NotFound."""
+    now = timezone.now()
+    with contextlib.suppress(IntegrityError), transaction.atomic():
+        paused = Job.objects.filter(pk=pk, state=State.PAUSED)
+        paused.update(state=State.WAITING, crash_count=0, attempts=0, due_at=now, what="", hint="")
+    return find(pk)
+
+
+def find(pk: int) -> Job:
+    """The job as it is now. Raises NotFound."""
+    job = Job.objects.filter(pk=pk).first()
+    if job is None:
+        raise NotFound(f"There is no job {pk}.")
+    return job
+
+
+def open_jobs(subject: str = "") -> list[Job]:
+    """What is waiting, running or paused, of one subject or of all; the oldest request first."""
+    found = Job.objects.filter(state__in=OPEN).order_by("requested_at", "id")
+    return list(found.filter(subject=subject) if subject else found)
+
+
+@contextlib.contextmanager
+def holding(
+    kind: str,
+    subject: str,
+    *,
+    by: str,
+    wait_s: float = 600.0,
+    waiting: Callable[[Job], None] = lambda job: None,
+) -> Iterator[Run]:
+    """Work on a subject in this process, under the same lease that workers take.
+
+    While another run has the subject, `waiting` is told which, once for each, for at most wait_s [s]; then Busy.
+    The row records how it ended, as for a worker's run; errors pass on to the caller.
+    """
+    job, token = _take_own(kind, subject, by=by, until=time.monotonic() + wait_s, waiting=waiting)
+    run = Run(job.pk, token)
+    try:
+        yield run
+    except lease.LostLease:
+        raise
+    except BaseException as error:
+        with contextlib.suppress(lease.LostLease):
+            run.failed(error)
+        raise
+    run.succeeded()
+
+
+def _take_own(kind: str, subject: str, *, by: str, until: float, waiting: Callable[[Job], None]) -> tuple[Job, str]:
+    told: set[str] = set()
+    while True:
+        lease.recover()
+        taken = _start_own(kind, subject, by)
+        if taken is not None:
+            return taken
+        other = Job.objects.filter(subject=subject, state=State.RUNNING).first()
+        if other is not None and other.run_token not in told:
+            told.add(other.run_token)
+            waiting(other)
+        if time.monotonic() > until:
+            raise Busy(f"{describe(other)} is still at it." if other else "Another run is still at it.")
+        time.sleep(0.2)
+
+
+def _start_own(kind: str, subject: str, by: str) -> tuple[Job, str] | None:
+    now = timezone.now()
+    job = Job(kind=kind, subject=subject, by=by, state=State.RUNNING, attached=True)
+    job.run_token, job.lease_until, job.started_at = lease.new_token(), now + lease.LASTS, now
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return job, job.run_token
+
+
+def describe(job: Job | None) -> str:
+    """Who is at what since when, for a person who has to wait."""
+    if job is None:
+        return "Another run"
+    since = f" since {timezone.localtime(job.started_at):%H:%M}" if job.started_at else ""
+    return f"{job.kind.replace('_', ' ').capitalize()} by {job.by or 'the app'}{since}"

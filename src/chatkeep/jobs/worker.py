@@ -1,0 +1,131 @@
+"""A plain loop over the rows that are due, in threads of the process that serves the pages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import close_old_connections, connection
+from django.utils import timezone
+
+from chatkeep.errors import ChatkeepError, SlowDown
+from chatkeep.jobs import lease
+from chatkeep.jobs.models import Job, State
+from chatkeep.jobs.run import Run
+
+Work = Callable[[Run, Mapping[str, Any]], object]
+"""Does one kind of job: given its run and its arguments, gives the report to keep."""
+
+MOST_ATTEMPTS = 8
+FIRST_WAIT_S = 15.0
+LONGEST_WAIT_S = 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs due jobs of the kinds it knows, one at a time for each subject.
+
+    Promises: a job that is waiting is run, also after this or another worker died; no effect of a run is recorded by
+    two runs; stopping asks running work to stop at its next step, and that work waits for the next start.
+    """
+
+    def __init__(self, kinds: Mapping[str, Work], *, threads: int = 2, idle_s: float = 0.5) -> None:
+        self._kinds = kinds
+        self._idle_s = idle_s
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"worker-{number}", daemon=True) for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Begin to work, in threads of this process."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, *, patience_s: float = 10.0) -> None:
+        """Take no new work, and let running work go back to waiting at its next step."""
+        self._stop.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(patience_s)
+
+    def run_one(self) -> bool:
+        """Run the job that has been due the longest. False when none could be taken."""
+        lease.recover()
+        for job in self._due():
+            token = lease.take(job)
+            if token:
+                self._run(job, token)
+                return True
+        return False
+
+    def _due(self) -> list[Job]:
+        busy = Job.objects.filter(state=State.RUNNING).values("subject")
+        due = Job.objects.filter(state=State.WAITING, due_at__lte=timezone.now(), kind__in=list(self._kinds))
+        return list(due.exclude(subject__in=busy).order_by("due_at", "id")[:10])
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                close_old_connections()
+                worked = self.run_one()
+            except Exception:  # a full or locked disk must not end the worker
+                _log.exception("The worker could not look for work")
+                worked = False
+            if not worked:
+                self._stop.wait(self._idle_s)
+        connection.close()
+
+    def _run(self, job: Job, token: str) -> None:
+        run = StoppableRun(job.pk, token, self._stop)
+        try:
+            with contextlib.suppress(lease.LostLease):
+                self._do(run, job)
+        except Exception:  # the row could not be written: its lease runs out and the job runs again
+            _log.exception("The end of job %s could not be recorded", job.pk)
+
+    def _do(self, run: StoppableRun, job: Job) -> None:
+        try:
+            run.reports(self._kinds[job.kind](run, json.loads(job.arguments)))
+        except lease.LostLease:
+            raise
+        except ClosingDown as error:
+            run.put_off(error, timezone.now())
+        except Exception as error:
+            self._failed(run, job, error)
+        else:
+            run.succeeded()
+
+    def _failed(self, run: Run, job: Job, error: Exception) -> None:
+        if not isinstance(error, ChatkeepError):
+            _log.exception("Job %s (%s) failed", job.pk, job.kind)
+        if not isinstance(error, ChatkeepError) or not error.temporary or job.attempts + 1 >= MOST_ATTEMPTS:
+            run.failed(error)
+            return
+        wait_s = min(FIRST_WAIT_S * 2.0**job.attempts, LONGEST_WAIT_S)
+        if isinstance(error, SlowDown):
+            wait_s = max(wait_s, min(error.wait_s, LONGEST_WAIT_S))
+        run.put_off(error, timezone.now() + timedelta(seconds=wait_s), attempts=job.attempts + 1)
+
+
+class ClosingDown(ChatkeepError):
+    """The program that does the work is being closed."""
+
+
+class StoppableRun(Run):
+    """A run that also stops when its program is being closed."""
+
+    def __init__(self, pk: int, token: str, closing: threading.Event) -> None:
+        super().__init__(pk, token)
+        self._closing = closing
+
+    def progress(self, step: Any) -> None:
+        if self._closing.is_set():
+            raise ClosingDown("Chatkeep was closed while this was at work.")
+        super().progress(step)

@@ -1,0 +1,142 @@
+"""What operations report: plain values whose JSON is the contract of the command line (docs/cli.md).
+
+Fields may be added, never renamed: scripts that we do not know rely on them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from chatkeep.errors import Problem
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What every report has. problems: what was not done as asked; missing attachments alone are none."""
+
+    problems: list[Problem] = []
+
+
+class Attachments(msgspec.Struct, frozen=True, kw_only=True):
+    """stored: held by the archive; missing: named by a conversation, absent from the export."""
+
+    stored: int = 0
+    missing: int = 0
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was imported, and the platform that it came from."""
+
+    path: str
+    platform: str
+
+
+class ImportReport(Report, frozen=True, kw_only=True):
+    """An import. added, updated, unchanged: conversations. messages: all of the tree in the source.
+
+    receipt: the id to undo the import by. by_role: the messages by the role of their author. shells: conversations that
+    the platform has blanked. unknown: blocks kept raw because no importer knows them, by kind.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    messages: int
+    attachments: Attachments
+    unknown: dict[str, int]
+    source: list[Given]
+    receipt: str
+    by_role: dict[str, int]
+    shells: int
+
+
+class ExportReport(Report, frozen=True, kw_only=True):
+    """An export. bytes: written in all."""
+
+    files: int
+    conversations: int
+    messages: int
+    bytes: int
+
+
+class BackupReport(Report, frozen=True, kw_only=True):
+    """A backup.
+
+    snapshot: its id; that of the newest when nothing had changed (`unchanged`). requests: all calls to the provider.
+    new_documents: that the vault did not hold. verified: it was read back, and its counts are those of the archive.
+    missing_attachments: that neither this machine nor the vault holds, though an export had them.
+    """
+
+    snapshot: str
+    conversations: int
+    messages: int
+    attachments: int
+    new_documents: int
+    new_attachments: int
+    bytes_sent: int
+    requests: int
+    verified: bool
+    unchanged: bool
+    missing_attachments: int
+
+
+class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One snapshot that can be restored. time: RFC 3339."""
+
+    id: str
+    time: str
+    device: str
+    conversations: int
+    messages: int
+    attachments: int = 0
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore does to one conversation. added, changed, removed: messages."""
+
+    id: str
+    title: str
+    new: bool
+    added: int
+    changed: int
+    removed: int
+
+
+class RestoreReport(Report, frozen=True, kw_only=True):
+    """A restore, or what it would do (`dry_run`).
+
+    expected: conversations that the snapshot says it has of what was asked. restored: that are here as the snapshot
+    has them, or fuller, after it. changed: that it brought or altered. conversations: what changes, one by one.
+    receipt: the id to undo it by; "" when nothing changed. messages: in the restored conversations.
+    """
+
+    snapshot: str
+    time: str
+    dry_run: bool
+    expected: int
+    restored: int
+    changed: int
+    messages: int
+    attachments: int
+    conversations: list[Change]
+    receipt: str
+
+
+class CheckReport(Report, frozen=True, kw_only=True):
+    """A check of a vault.
+
+    ok: nothing is damaged or missing and the counts are those the snapshots promise. damaged, missing: one sentence for
+    each object. read: bytes that were read and verified. affected: ids of the conversations that suffer.
+    """
+
+    ok: bool
+    damaged: list[str]
+    missing: list[str]
+    read: int
+    snapshots: int
+    conversations: int
+    affected: list[str]
+
+
+def to_builtins(report: object) -> object:
+    """The report as plain JSON values."""
+    return msgspec.to_builtins(report)

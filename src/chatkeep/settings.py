@@ -1,0 +1,80 @@
+"""What the person or the operator set from outside, read once where a program starts."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from chatkeep.errors import WrongUse
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one run. Everything has a default that works on a laptop.
+
+    home: the data folder; nothing of ours is kept elsewhere on this machine.
+    passphrase: opens a vault without a question; becomes its passphrase when one is made.
+    key: protects tokens and vault keys in app.sqlite3; "" means the file secret.key in the data folder.
+    host, port: where `serve` listens. allowed_hosts: names it answers to, beside those of this machine.
+    device: how this machine is called in backups.
+    """
+
+    home: Path
+    passphrase: str = ""
+    key: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8765
+    allowed_hosts: tuple[str, ...] = LOOPBACK
+    log_level: str = "warning"
+    device: str = "this computer"
+
+    def __repr__(self) -> str:
+        return f"Settings(home={str(self.home)!r}, host={self.host!r}, port={self.port})"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """The settings that the CHATKEEP_… variables give. Raises WrongUse for a value that means nothing."""
+        found = os.environ if environment is None else environment
+        return cls(
+            home=_home(found.get("CHATKEEP_HOME", "")),
+            passphrase=found.get("CHATKEEP_PASSPHRASE", ""),
+            key=found.get("CHATKEEP_KEY", ""),
+            host=found.get("CHATKEEP_HOST", "") or "127.0.0.1",
+            port=_port(found.get("CHATKEEP_PORT", "")),
+            allowed_hosts=(*LOOPBACK, *_names(found.get("CHATKEEP_ALLOWED_HOSTS", ""))),
+            log_level=_log_level(found.get("CHATKEEP_LOG_LEVEL", "")),
+            device=found.get("CHATKEEP_DEVICE", "").strip() or platform.node() or "this computer",
+        )
+
+
+def _home(given: str) -> Path:
+    if given:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("chatkeep", appauthor=False)
+
+
+def _port(given: str) -> int:
+    if not given:
+        return 8765
+    if not given.isdecimal() or not 0 <= int(given) < 65536:
+        raise WrongUse("CHATKEEP_PORT is not a port number.", hint="Give a number from 0 to 65535; 0 takes a free one.")
+    return int(given)
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _log_level(given: str) -> str:
+    level = given.lower() or "warning"
+    if level not in LOG_LEVELS:
+        raise WrongUse(f"CHATKEEP_LOG_LEVEL is none of {', '.join(LOG_LEVELS)}.")
+    return level

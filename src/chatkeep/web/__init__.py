@@ -1,0 +1,1 @@
+"""The web app: pages for the keeper, and the server that shows them."""

@@ -1,0 +1,30 @@
+"""What all tests share: a data folder that is not the developer's, and a database in a file, so that threads race."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import django
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="chatkeep-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+# Before Django is set up: the configuration reads the environment once.
+for _name in [name for name in os.environ if name.startswith("CHATKEEP_")]:
+    del os.environ[_name]
+os.environ["CHATKEEP_HOME"] = str(_HOME)
+os.environ["DJANGO_SETTINGS_MODULE"] = "chatkeep.web.configuration"
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    from django.db import connections
+
+    connections.databases["default"]["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
+    connections["default"].settings_dict["TEST"]["NAME"] = str(_HOME / "test.sqlite3")

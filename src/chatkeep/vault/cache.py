@@ -1,0 +1,75 @@
+"""What this machine remembers of a vault, so that it need not be fetched again. Deleting it loses nothing.
+
+    <folder>/<vault id>/index/<name>       the columns of an index object
+    <folder>/<vault id>/snapshots/<name>   the JSON of a snapshot
+    <folder>/<vault id>/cuts               how long documents and attachments were cut
+
+Objects of a vault never change, so an entry is right or absent. A file that was half written is found by its hash
+and fetched anew. Nothing here is secret from this machine: the archive it was made of lies beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+Cuts = dict[str, list[bytes]]
+"""For each revision of a document, or hash of an attachment, that was cut: the ids of its blobs, in order."""
+
+
+class Cache:
+    """The remembered objects of one vault. With no folder it remembers nothing."""
+
+    def __init__(self, folder: Path | None, vault_id: str) -> None:
+        self._folder = folder / vault_id[:16] if folder else None
+
+    def get(self, name: str) -> bytes | None:
+        """What was kept under a name, or None when there is nothing or it is not what was kept."""
+        if self._folder is None:
+            return None
+        try:
+            data = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep bytes under a name. A cache that cannot be written is no reason to stop."""
+        if self._folder is None:
+            return
+        path = self._folder / name
+        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(hashlib.sha256(data).digest() + data)
+            temporary.replace(path)
+
+    def names(self, folder: str) -> list[str]:
+        """What is kept in a folder of the cache."""
+        if self._folder is None:
+            return []
+        with contextlib.suppress(OSError):
+            return [path.name for path in (self._folder / folder).iterdir() if not path.name.startswith(".")]
+        return []
+
+    def keep_only(self, folder: str, names: Iterable[str]) -> None:
+        """Drop what is in a folder of the cache and no longer in the vault."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(OSError):
+            for gone in set(self.names(folder)) - set(names):
+                (self._folder / folder / gone).unlink(missing_ok=True)
+
+    def cuts(self) -> Cuts:
+        data = self.get("cuts")
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.msgpack.decode(data, type=Cuts) if data else {}
+        return {}
+
+    def put_cuts(self, cuts: Cuts) -> None:
+        self.put("cuts", msgspec.msgpack.encode(cuts))

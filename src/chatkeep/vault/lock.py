@@ -1,0 +1,117 @@
+"""Locks, as restic has them: a sealed object that says who works on the vault, and whether alone.
+
+A run that writes holds a shared lock, so that stock `prune` (which must be alone) refuses while we write, and we
+refuse while it runs. The lock is put first and the others are looked for afterwards: of two that come at the same
+time at least one sees the other. On a storage that settles late the look is late by as much. A lock is renewed
+every five minutes and means nothing after thirty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+
+import msgspec
+
+from chatkeep.errors import Busy, ChatkeepError, Damaged, NotFound, Unavailable
+from chatkeep.vault.objects import Objects
+from chatkeep.vault.sealed import seal_json, unseal_json
+from chatkeep.vault.snapshot import format_time, parse_time
+
+FOLDER = "locks/"
+RENEW = timedelta(minutes=5)
+STALE = timedelta(minutes=30)
+
+
+class LockObject(msgspec.Struct, kw_only=True):
+    """The content of a lock, in restic's field names."""
+
+    time: str
+    exclusive: bool = False
+    hostname: str = ""
+    username: str = ""
+    pid: int = 0
+
+
+class SharedLock:
+    """Held while a run writes. Raises Busy on entering when somebody must be alone with the vault."""
+
+    def __init__(self, objects: Objects, *, host: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._objects = objects
+        self._host = host
+        self._sleep = sleep
+        self._name = ""
+        self._taken = objects.clock()
+
+    def __enter__(self) -> SharedLock:
+        self._put()
+        try:
+            self._sleep(self._objects.storage.traits.settles)
+            self._look_for_others()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def renew(self) -> None:
+        """Call often while working. Raises Unavailable when the lock was lost, because the machine slept."""
+        age = self._objects.clock() - self._taken
+        if age > STALE:
+            raise Unavailable("The run was interrupted for longer than its lock lasts; it has to start over.")
+        if age > RENEW:
+            old = self._name
+            self._put()
+            self._objects.storage.delete(FOLDER + old)
+
+    def _put(self) -> None:
+        self._taken = self._objects.clock()
+        value = LockObject(time=format_time(self._taken), hostname=self._host, username="chatkeep", pid=os.getpid())
+        self._name, data = seal_json(self._objects.seal, value)
+        self._objects.storage.put(FOLDER + self._name, data)
+
+    def _remove(self) -> None:
+        with contextlib.suppress(ChatkeepError):  # it grows stale by itself
+            self._objects.storage.delete(FOLDER + self._name)
+
+    def _look_for_others(self) -> None:
+        now = self._objects.clock()
+        for name in self._objects.names(FOLDER):
+            found = self._read(name) if name != self._name else None
+            if found is None:
+                continue
+            stale = now - parse_time(found.time) > STALE
+            if found.hostname == self._host and (stale or not _alive(found.pid)):
+                self._objects.storage.delete(FOLDER + name)
+            elif found.exclusive and not stale:
+                raise Busy(f"Another program has the vault to itself (on {found.hostname}, since {found.time[:16]}).")
+
+    def _read(self, name: str) -> LockObject | None:
+        try:
+            data = self._objects.fetch(FOLDER + name)
+            return unseal_json(self._objects.seal, name, data, kind=LockObject)
+        except NotFound:  # released since it was listed
+            return None
+        except Damaged as error:
+            modified = self._objects.storage.stat(FOLDER + name).modified
+            if modified and self._objects.clock() - modified > STALE:
+                return None
+            raise Busy("A lock in the vault cannot be read; it may be one that another program just writes.") from error
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError, ValueError):
+        return True
+    return True

@@ -1,0 +1,268 @@
+"""An open vault seen as its objects: what has been read of its index and snapshots, and how blobs are fetched.
+
+save, load and check are written in terms of this. It belongs to one thread at a time, except fetch().
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Container, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import zstandard
+
+from chatkeep.errors import Damaged, NotFound, Problem
+from chatkeep.storage import Counting, Storage
+from chatkeep.vault import index as indexes
+from chatkeep.vault import snapshot as snapshots
+from chatkeep.vault.cache import Cache
+from chatkeep.vault.config import Config
+from chatkeep.vault.index import Columns, Index, IndexObject, Location
+from chatkeep.vault.pack import Kind, Pack, PackedBlob, header_span, read_header
+from chatkeep.vault.seal import MasterKey, Seal
+from chatkeep.vault.sealed import seal_json, unseal_json
+from chatkeep.vault.snapshot import Snapshot, SnapshotObject
+
+DATA = "data/"
+_NAME = re.compile("[0-9a-f]{64}")
+_AT_ONCE = 4
+_TAIL = 64 * 1024
+
+T = TypeVar("T")
+
+
+def pack_name(pack_id: str) -> str:
+    """The name of the object that holds a pack."""
+    return f"{DATA}{pack_id[:2]}/{pack_id}"
+
+
+def open_blob(seal: Seal, sealed: bytes | memoryview, *, blob_id: bytes, size: int) -> bytes:
+    """The plain text of a blob: its tag is checked, then its SHA-256. size: plain, 0 if not compressed.
+
+    Raises Damaged.
+    """
+    plain = seal.unseal(sealed)
+    if size:
+        try:
+            plain = zstandard.ZstdDecompressor().decompress(plain, max_output_size=size)
+        except zstandard.ZstdError as error:
+            raise Damaged("A blob does not decompress.") from error
+    if hashlib.sha256(plain).digest() != blob_id:
+        raise Damaged("A blob is not what its name says.")
+    return plain
+
+
+class Objects:
+    """The objects of an open vault. `problems` collects what could not be read so far."""
+
+    def __init__(
+        self, storage: Storage, key: MasterKey, config: Config, *, cache: Path | None, clock: Callable[[], datetime]
+    ) -> None:
+        self.storage = Counting(storage)
+        self.key = key
+        self.config = config
+        self.seal = Seal(key)
+        self.clock = clock
+        self.cache = Cache(cache, config.id)
+        self.cuts = self.cache.cuts()
+        self._kept_cuts = dict(self.cuts)
+        self.index = Index()
+        self.unindexed: list[Pack] = []
+        self._problems: dict[str, Problem] = {}
+        self._indexed: set[str] = set()
+        self._snapshots: dict[str, Snapshot] = {}
+        self._searched = False
+        for name in self.cache.names("index"):
+            self._take_index(name, self._cached_columns(name))
+
+    @property
+    def problems(self) -> list[Problem]:
+        return list(self._problems.values())
+
+    def _trouble(self, name: str, what: str) -> None:
+        self._problems[name] = Problem(f"vault, object {name[:30]}", what)
+
+    # Reading objects
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the objects in a folder of the vault; a stray file is none."""
+        found = (stored.name.rpartition("/")[2] for stored in self.storage.listing(folder))
+        return [name for name in found if _NAME.fullmatch(name)]
+
+    def fetch(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of an object, from the storage."""
+        return self.storage.get(name, start=start, length=length)
+
+    def _fetch_all(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        def fetch(name: str) -> tuple[str, bytes | None]:
+            try:
+                return name, self.fetch(name)
+            except NotFound:
+                return name, None
+
+        wanted = list(names)
+        if len(wanted) < _AT_ONCE:
+            yield from map(fetch, wanted)
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(fetch, wanted)
+
+    def _read(self, folder: str, names: Iterable[str], kind: type[T]) -> Iterator[tuple[str, T]]:
+        """The values in sealed JSON objects; what cannot be read becomes a problem."""
+        for path, data in self._fetch_all(folder + name for name in names):
+            if data is None:  # removed since it was listed
+                continue
+            try:
+                yield path.removeprefix(folder), unseal_json(self.seal, path.removeprefix(folder), data, kind=kind)
+            except Damaged as error:
+                self._trouble(path, error.what)
+
+    # Snapshots
+
+    def refresh_snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first. One listing, and one get for each that was not known."""
+        names = self.names(snapshots.FOLDER)
+        self._snapshots = {name: kept for name, kept in self._snapshots.items() if name in names}
+        for name in names:
+            if name not in self._snapshots and (data := self.cache.get(f"snapshots/{name}")):
+                self._take_snapshot(name, msgspec.json.decode(data, type=SnapshotObject))
+        unknown = [name for name in names if name not in self._snapshots]
+        for name, found in self._read(snapshots.FOLDER, unknown, SnapshotObject):
+            self._take_snapshot(name, found)
+            self.cache.put(f"snapshots/{name}", msgspec.json.encode(found))
+        self.cache.keep_only("snapshots", names)
+        return sorted(self._snapshots.values(), key=lambda s: (s.time, s.sequence))
+
+    def _take_snapshot(self, name: str, found: SnapshotObject) -> None:
+        try:
+            self._snapshots[name] = snapshots.from_object(name, found)
+        except Damaged as error:
+            self._trouble(snapshots.FOLDER + name, error.what)
+
+    def put_snapshot(self, value: SnapshotObject) -> Snapshot:
+        """Write a snapshot: the commit."""
+        name, data = seal_json(self.seal, value)
+        self.storage.put(snapshots.FOLDER + name, data)
+        self._take_snapshot(name, value)
+        self.cache.put(f"snapshots/{name}", msgspec.json.encode(value))
+        return self._snapshots[name]
+
+    # The index
+
+    def refresh_index(self) -> bool:
+        """Read what is new in the index. True if something that was known has gone from it."""
+        names = set(self.names(indexes.FOLDER))
+        gone = self._indexed - names
+        if gone:
+            self._start_index_over()
+        for name in names - self._indexed:
+            self._take_index(name, self._cached_columns(name))
+        for name, found in self._read(indexes.FOLDER, sorted(names - self._indexed), IndexObject):
+            columns = indexes.columns_of(found)
+            self._take_index(name, columns)
+            self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
+        self.cache.keep_only("index", names)
+        if names - self._indexed:  # some could not be read
+            self.search_packs()
+        return bool(gone)
+
+    def know(self, root: str) -> None:
+        """Read what is new in the index, if the tree of a snapshot is not yet in what was read."""
+        if not self.index.has("tree", bytes.fromhex(root)):
+            self.refresh_index()
+
+    def _start_index_over(self) -> None:
+        self.index, self._indexed, self._searched = Index(), set(), False
+
+    def _cached_columns(self, name: str) -> Columns | None:
+        data = self.cache.get(f"index/{name}")
+        return msgspec.msgpack.decode(data, type=Columns) if data else None
+
+    def _take_index(self, name: str, columns: Columns | None) -> None:
+        if columns is not None:
+            self.index.add(columns)
+            self._indexed.add(name)
+
+    def put_index(self, packs: list[Pack]) -> str:
+        """Write an index object that names these packs, and know them from now on."""
+        name, data = seal_json(self.seal, indexes.to_index_object(packs))
+        self.storage.put(indexes.FOLDER + name, data)
+        columns = indexes.to_columns((pack.id, pack.blobs) for pack in packs)
+        self._take_index(name, columns)
+        self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
+        return name
+
+    def replace_index(self, old: list[str], packs: list[Pack]) -> None:
+        """Name packs anew, without those that turned out to be missing, and drop what named them before."""
+        self.put_index(packs)
+        for name in old:
+            self.storage.delete(indexes.FOLDER + name)
+        self.refresh_index()
+
+    def search_packs(self) -> None:
+        """Find the blobs of packs that no index object names, from the headers of the packs.
+
+        For a vault whose index was damaged or lost. What is found stands in `unindexed` until it is saved.
+        """
+        if self._searched:
+            return
+        self._searched = True
+        known = set(self.index.pack_names())
+        for stored in self.storage.listing(DATA):
+            name = stored.name.rpartition("/")[2]
+            if _NAME.fullmatch(name) and name not in known:
+                try:
+                    blobs = self._header(stored.name, stored.size)
+                except (Damaged, NotFound) as error:
+                    self._trouble(stored.name, error.what)
+                    continue
+                self.index.add(indexes.to_columns([(name, blobs)]))
+                self.unindexed.append(Pack(name, b"", blobs))
+
+    def _header(self, name: str, size: int) -> list[PackedBlob]:
+        tail = self.fetch(name, start=max(0, size - _TAIL))
+        span = header_span(tail)
+        if span > len(tail):
+            tail = self.fetch(name, start=max(0, size - span))
+        return read_header(self.seal, tail[-span:-4])
+
+    def remember_cuts(self, used: Container[str]) -> None:
+        """Keep how documents were cut, of those still in use, for the next run."""
+        self.cuts = {revision: pieces for revision, pieces in self.cuts.items() if revision in used}
+        if self.cuts != self._kept_cuts:
+            self.cache.put_cuts(self.cuts)
+            self._kept_cuts = dict(self.cuts)
+
+    # Blobs
+
+    def locate(self, kind: Kind, blob_id: bytes) -> Location | None:
+        """Where a blob lies; as a last resort by reading the headers of packs that no index names."""
+        found = self.index.find(kind, blob_id)
+        if found is None and not self._searched:
+            self.search_packs()
+            found = self.index.find(kind, blob_id)
+        return found
+
+    def read_blob(self, kind: Kind, blob_id: bytes) -> bytes:
+        """The plain text of one blob, by one range read. Raises Damaged, also when it is nowhere."""
+        found = self.locate(kind, blob_id)
+        if found is None:
+            raise Damaged("A part is missing from the vault.")
+        sealed = self.fetch_packed(found.pack, start=found.offset, length=found.length)
+        return open_blob(self.seal, sealed, blob_id=blob_id, size=found.size)
+
+    def fetch_packed(self, pack: int, *, start: int, length: int) -> bytes:
+        """Bytes of a pack. Raises Damaged when it is not there."""
+        try:
+            return self.fetch(pack_name(self.index.pack_name(pack)), start=start, length=length)
+        except NotFound:
+            raise Damaged("A pack is missing from the vault.") from None
+
+    def put_pack(self, pack: Pack) -> None:
+        """Write a pack. It is of no use to anybody until an index object names it."""
+        self.storage.put(pack_name(pack.id), pack.data)

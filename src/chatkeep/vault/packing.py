@@ -1,0 +1,211 @@
+"""From documents to packs in the vault: one thread hashes and compresses, this one seals and packs, one puts.
+
+Sealing is quicker in one thread than in two, compressing in its own. Every sealed blob is opened again and compared
+with what went in before it leaves, so that a fault in memory or in a library is found while the document is at hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+import msgspec
+import zstandard
+
+from chatkeep.errors import Damaged
+from chatkeep.vault.chunk import CUT_ABOVE, cut
+from chatkeep.vault.contents import ZstdFrame
+from chatkeep.vault.index import MOST_BLOBS
+from chatkeep.vault.objects import Objects
+from chatkeep.vault.pack import Kind, Pack, PackBuilder
+from chatkeep.vault.sealed import LEVEL
+
+_BATCH_BYTES = 2 * 1024 * 1024
+_BATCH_COUNT = 256
+_PUTS_WAITING = 2
+
+
+class Blob(msgspec.Struct):
+    """A blob on its way: its id, its plain text and its zstd frame."""
+
+    id: bytes
+    plain: bytes
+    frame: bytes
+
+
+class Prepared(msgspec.Struct):
+    """A document, hashed and cut. revision: of the bytes that came; pieces: all of its blob ids; new: to be sealed."""
+
+    id: str
+    revision: str
+    size: int
+    pieces: list[bytes]
+    new: list[Blob]
+
+
+class Packing:
+    """Takes blobs, and puts packs of them into the vault. A context: leaving it waits for what is on its way."""
+
+    def __init__(self, objects: Objects, *, before_put: Callable[[], None]) -> None:
+        self._objects = objects
+        self._before_put = before_put
+        self._builders: dict[Kind, PackBuilder] = {"data": PackBuilder("data"), "tree": PackBuilder("tree")}
+        self._begun: dict[Kind, set[bytes]] = {"data": set(), "tree": set()}
+        self._puts: deque[Future[None]] = deque()
+        self._finished: list[Pack] = []
+        self.indexes: list[str] = []
+        self.published: list[Pack] = []
+        self.packs: dict[str, int] = {}
+        self.plain_bytes = 0
+        self.blobs: dict[Kind, int] = {"data": 0, "tree": 0}
+
+    def __enter__(self) -> Packing:
+        self._compressing = ThreadPoolExecutor(1, thread_name_prefix="compress")
+        self._putting = ThreadPoolExecutor(1, thread_name_prefix="put")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._compressing.shutdown(cancel_futures=True)
+        self._putting.shutdown(cancel_futures=True)
+
+    def has(self, kind: Kind, blob_id: bytes) -> bool:
+        """Whether the vault holds a blob, or will when this run is done."""
+        return blob_id in self._begun[kind] or self._objects.index.has(kind, blob_id)
+
+    # Documents
+
+    def documents(self, loaded: Iterable[tuple[str, bytes | ZstdFrame]]) -> Iterator[Prepared]:
+        """Hash, cut, compress, seal and pack documents (id, bytes); each is told of when its blobs are in a pack."""
+        waiting: deque[Future[list[Prepared]]] = deque()
+        for batch in _batches(loaded):
+            waiting.append(self._compressing.submit(self._prepare, batch))
+            if len(waiting) > 1:
+                yield from self._add_prepared(waiting.popleft().result())
+        while waiting:
+            yield from self._add_prepared(waiting.popleft().result())
+
+    def _prepare(self, batch: list[tuple[str, bytes | ZstdFrame]]) -> list[Prepared]:
+        prepared = [self._cut(conversation, given) for conversation, given in batch]
+        new = [blob for document in prepared for blob in document.new if not blob.frame]
+        for blob, frame in zip(new, compress([blob.plain for blob in new]), strict=True):
+            blob.frame = frame
+        return prepared
+
+    def _cut(self, conversation: str, given: bytes | ZstdFrame) -> Prepared:
+        data, frame = (given, b"") if isinstance(given, bytes) else (_expand(given), given.data)
+        revision = hashlib.sha256(data)
+        whole = len(data) <= CUT_ABOVE
+        pieces = [data] if whole else cut(data)
+        ids = [revision.digest()] if whole else [hashlib.sha256(piece).digest() for piece in pieces]
+        new = [
+            Blob(blob_id, piece, frame if whole else b"")
+            for blob_id, piece in dict(zip(ids, pieces, strict=True)).items()
+            if piece and not self.has("data", blob_id)
+        ]
+        return Prepared(conversation, revision.hexdigest(), len(data), ids if data else [], new)
+
+    def _add_prepared(self, prepared: list[Prepared]) -> list[Prepared]:
+        self.add("data", [blob for document in prepared for blob in document.new])
+        for document in prepared:
+            document.new = []
+        return prepared
+
+    # Blobs
+
+    def add_plain(self, kind: Kind, blobs: list[tuple[bytes, bytes]]) -> None:
+        """Compress, seal and pack blobs (id, plain text) of any number, in order."""
+        blobs = [(blob_id, plain) for blob_id, plain in blobs if not self.has(kind, blob_id)]
+        for start in range(0, len(blobs), _BATCH_COUNT):
+            batch = blobs[start : start + _BATCH_COUNT]
+            frames = compress([plain for _, plain in batch])
+            self.add(kind, [Blob(i, plain, frame) for (i, plain), frame in zip(batch, frames, strict=True)])
+
+    def add(self, kind: Kind, blobs: list[Blob]) -> None:
+        """Seal and pack blobs that the vault does not hold yet."""
+        fresh = {blob.id: blob for blob in blobs if not self.has(kind, blob.id)}
+        sealed_all = self._objects.seal.seal_many([blob.frame for blob in fresh.values()])
+        self._verify(list(fresh.values()), sealed_all)
+        for blob, sealed in zip(fresh.values(), sealed_all, strict=True):
+            self._begun[kind].add(blob.id)
+            self._builders[kind].add(blob.id, sealed, size=len(blob.plain))
+            self.blobs[kind] += 1
+            self.plain_bytes += len(blob.plain)
+            if self._builders[kind].full:
+                self._put(kind)
+
+    def _verify(self, blobs: list[Blob], sealed_all: list[bytes]) -> None:
+        for blob, sealed in zip(blobs, sealed_all, strict=True):
+            if self._objects.seal.unseal(sealed) != blob.frame:
+                raise Damaged("A blob did not survive sealing; the memory of this machine may be faulty.")
+        for blob, plain in zip(
+            blobs, expand([blob.frame for blob in blobs], [len(b.plain) for b in blobs]), strict=True
+        ):
+            if plain != blob.plain:
+                raise Damaged("A blob did not survive compressing; the memory of this machine may be faulty.")
+
+    def _put(self, kind: Kind) -> None:
+        pack = self._builders[kind].finish(self._objects.seal)
+        self._builders[kind] = PackBuilder(kind)
+        self.packs[pack.id] = len(pack.data)
+        self._before_put()
+        self._puts.append(self._putting.submit(self._objects.put_pack, pack))
+        self._finished.append(msgspec.structs.replace(pack, data=b""))
+        while len(self._puts) >= _PUTS_WAITING:
+            self._puts.popleft().result()
+        if sum(len(pack.blobs) for pack in self._finished) >= MOST_BLOBS:
+            self.publish()
+
+    def flush(self, kind: Kind) -> None:
+        """Put the pack that is still open."""
+        if self._builders[kind].length:
+            self._put(kind)
+
+    def publish(self) -> None:
+        """Wait until all packs so far are durable, then name them in an index object."""
+        while self._puts:
+            self._puts.popleft().result()
+        packs = self._objects.unindexed + self._finished
+        if packs:
+            self._before_put()
+            self.indexes.append(self._objects.put_index(packs))
+            self.published += packs
+            self._objects.unindexed, self._finished = [], []
+
+
+def compress(plains: list[bytes]) -> list[bytes]:
+    """The zstd frame of each."""
+    if len(plains) < 2:
+        return [zstandard.ZstdCompressor(level=LEVEL).compress(plain) for plain in plains]
+    frames = zstandard.ZstdCompressor(level=LEVEL).multi_compress_to_buffer([*plains], threads=1)
+    return [frames[i].tobytes() for i in range(len(plains))]
+
+
+def expand(frames: list[bytes], sizes: list[int]) -> list[bytes]:
+    """The plain text of each frame."""
+    machine = zstandard.ZstdDecompressor()
+    return [machine.decompress(frame, max_output_size=size) for frame, size in zip(frames, sizes, strict=True)]
+
+
+def _expand(given: ZstdFrame) -> bytes:
+    try:
+        return expand([given.data], [given.size])[0]
+    except zstandard.ZstdError:
+        return b""  # its revision will not fit, and that is how it is told of
+
+
+def _batches(loaded: Iterable[tuple[str, bytes | ZstdFrame]]) -> Iterator[list[tuple[str, bytes | ZstdFrame]]]:
+    batch: list[tuple[str, bytes | ZstdFrame]] = []
+    size = 0
+    for conversation, given in loaded:
+        batch.append((conversation, given))
+        size += len(given) if isinstance(given, bytes) else given.size
+        if size >= _BATCH_BYTES or len(batch) >= _BATCH_COUNT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,388 @@
+"""Saving an archive: what the vault does not hold yet becomes packs, then an index object, then a snapshot.
+
+The tree of the whole archive is computed anew each time from ids, revisions and times; that is quick, and a folder
+that did not change comes out as a blob that the vault has. So nothing need be remembered to be exact, and what the
+cache holds only saves time. Nothing is written when the tree is that of the host's newest snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from chatkeep.errors import Damaged, NotFound, Problem, WrongUse
+from chatkeep.vault import snapshot as snapshots
+from chatkeep.vault.chunk import ATTACHMENT_PIECE
+from chatkeep.vault.contents import Contents, Entry, VaultAttachment, ZstdFrame
+from chatkeep.vault.lock import SharedLock
+from chatkeep.vault.objects import Objects, pack_name
+from chatkeep.vault.packing import Packing, Prepared
+from chatkeep.vault.snapshot import Snapshot
+from chatkeep.vault.tree import NO_TIME, TreeBuilder, check_node_name, file_node, folder_node, node_time
+from chatkeep.vault.trees import ATTACHMENTS, CONVERSATIONS, MANIFEST, SUFFIX, TOMBSTONES, Trees
+
+MANIFEST_FORMAT = 1
+_ID = re.compile(r"[0-9a-f]{3}[0-9a-f-]{0,125}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+_MORE_TRIES = 2
+_TELL_EVERY = 100
+
+Progress = Callable[[int, int], None]
+"""Called with (documents saved, documents to save) now and then; what it raises ends the run cleanly."""
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did.
+
+    snapshot: the new one, or the newest of the host when nothing had changed (`unchanged`).
+    conversations: how many the snapshot holds. new_documents, new_attachments: stored by this run.
+    bytes_sent, requests: all that went to the storage and all calls to it, with locks and checks.
+    verified: after the commit all that this run wrote was seen in the vault.
+    problems: what could not be saved; each names its conversation or attachment.
+    """
+
+    snapshot: Snapshot
+    unchanged: bool = False
+    conversations: int = 0
+    new_documents: int = 0
+    new_attachments: int = 0
+    bytes_sent: int = 0
+    requests: int = 0
+    verified: bool = True
+    problems: list[Problem] = []
+
+
+def save(objects: Objects, contents: Contents, *, host: str, progress: Progress | None = None) -> Saved:
+    """Save an archive. See Vault.save."""
+    if not host:
+        raise WrongUse("A backup needs the name of its host.")
+    run = _Run(objects, contents, host, progress or (lambda done, total: None))
+    saved = run.attempt()
+    for _ in range(_MORE_TRIES):
+        if saved.verified:
+            break
+        saved = run.attempt(force=True)
+    return saved
+
+
+class _File(msgspec.Struct):
+    """What a node needs: the plain size, and the ids of the blobs in hex."""
+
+    size: int
+    content: list[str]
+
+
+class _Run:
+    """One call of save: what it was given, and what it has found out so far."""
+
+    def __init__(self, objects: Objects, contents: Contents, host: str, progress: Progress) -> None:
+        self._objects = objects
+        self._load = contents.load
+        self._entries = list(contents.entries)
+        self._attachments = sorted(contents.attachments, key=lambda a: a.sha256)
+        self._tombstones = {name: contents.tombstones[name] for name in sorted(contents.tombstones)}
+        self._counts = dict(contents.counts)
+        self._host = host
+        self._progress = progress
+        self._begun = objects.clock()
+        self._requests, self._sent = objects.storage.requests, objects.storage.sent
+        _check(self._entries, self._attachments, self._tombstones)
+
+    def attempt(self, *, force: bool = False) -> Saved:
+        """One try. force: write a snapshot even if it names the same tree as the one before."""
+        self._files: dict[str, _File] = {}
+        self._older: dict[str, tuple[_File, str] | None] = {}
+        self._problems: list[Problem] = []
+        self._new_documents = self._new_attachments = 0
+        objects = self._objects
+        self._newest = newest(objects.refresh_snapshots(), self._host)
+        if not force and self._is_unchanged():
+            if self._index_changed() and not self._is_unchanged():
+                return self.attempt(force=True)
+            return self._saved(self._newest, unchanged=True)
+        with SharedLock(objects, host=self._host) as lock:
+            if self._index_changed() and not force and self._is_unchanged():
+                return self._saved(self._newest, unchanged=True)
+            with Packing(objects, before_put=lock.renew) as packing:
+                return self._write(packing)
+
+    def _index_changed(self) -> bool:
+        known = len(self._objects.index)
+        gone = self._objects.refresh_index()
+        if gone:
+            self._files.clear()
+        return gone or len(self._objects.index) != known
+
+    def _is_unchanged(self) -> bool:
+        """Whether all of it is in the vault as the tree of the host's newest snapshot. Costs no request."""
+        hashes = itertools.chain((entry[1] for entry in self._entries), (a.sha256 for a in self._attachments))
+        if self._newest is None or not all(self._known(revision) for revision in hashes):
+            return False
+        builder = TreeBuilder(lambda blob_id: self._objects.index.has("tree", blob_id))
+        return self._tree(builder) == self._newest.tree and not builder.new
+
+    def _saved(self, snapshot: Snapshot | None, *, unchanged: bool = False, verified: bool = True) -> Saved:
+        assert snapshot is not None
+        return Saved(
+            snapshot=snapshot,
+            unchanged=unchanged,
+            conversations=snapshot.counts.get("conversations", 0),
+            new_documents=self._new_documents,
+            new_attachments=self._new_attachments,
+            bytes_sent=self._objects.storage.sent - self._sent,
+            requests=self._objects.storage.requests - self._requests,
+            verified=verified,
+            problems=[*self._problems, *self._objects.problems],
+        )
+
+    # What the vault holds
+
+    def _known(self, revision: str) -> _File | None:
+        """The file of a document or attachment of this hash, if the vault holds all of it."""
+        found = self._files.get(revision)
+        if found is None and (found := self._look_up(revision)) is not None:
+            self._files[revision] = found
+        return found
+
+    def _look_up(self, revision: str) -> _File | None:
+        index = self._objects.index
+        size = index.data_size(bytes.fromhex(revision))
+        if size >= 0:
+            return _File(size, [revision])
+        if cuts := self._objects.cuts.get(revision):
+            sizes = [index.data_size(piece) for piece in cuts]
+            return _File(sum(sizes), [piece.hex() for piece in cuts]) if min(sizes) >= 0 else None
+        return _File(0, []) if revision == _OF_NOTHING else None
+
+    # Writing
+
+    def _write(self, packing: Packing) -> Saved:
+        self._write_documents(packing)
+        self._write_attachments(packing)
+        small = [*self._tombstones.values(), self._manifest()]
+        packing.add_plain("data", [(hashlib.sha256(data).digest(), data) for data in small if data])
+        packing.flush("data")
+        builder = TreeBuilder(lambda blob_id: packing.has("tree", blob_id))
+        root = self._tree(builder)
+        packing.add_plain("tree", builder.new)
+        packing.flush("tree")
+        packing.publish()
+        snapshot = self._commit(packing, root, builder)
+        self._remember_cuts()
+        return self._saved(snapshot, verified=self._verify(packing))
+
+    def _write_documents(self, packing: Packing) -> None:
+        wanted = {entry[0]: entry[1] for entry in self._entries if not self._known(entry[1])}
+        self._progress(0, len(wanted))
+        for done, prepared in enumerate(packing.documents(self._loaded(wanted)), 1):
+            if prepared.revision == wanted[prepared.id]:
+                self._take(prepared)
+                self._new_documents += 1
+            if done % _TELL_EVERY == 0 or done == len(wanted):
+                self._progress(done, len(wanted))
+        for conversation, revision in wanted.items():
+            if revision not in self._files:
+                self._keep_older(conversation)
+
+    def _loaded(self, wanted: dict[str, str]) -> Iterator[tuple[str, bytes | ZstdFrame]]:
+        for conversation in wanted:
+            try:
+                yield conversation, self._load(conversation)
+            except (Damaged, NotFound) as error:
+                self._problems.append(Problem(f"conversation {conversation}", error.what))
+
+    def _take(self, prepared: Prepared) -> None:
+        self._files[prepared.revision] = _File(prepared.size, [piece.hex() for piece in prepared.pieces])
+        if len(prepared.pieces) > 1:
+            self._objects.cuts[prepared.revision] = prepared.pieces
+
+    def _keep_older(self, conversation: str) -> None:
+        """Bytes that do not fit their revision are never saved; the version of the snapshot before stays."""
+        node = None
+        if self._newest is not None:
+            with contextlib.suppress(Damaged):
+                node = Trees(self._objects).document(self._newest.tree, conversation)
+        self._older[conversation] = (_File(node.size, node.content or []), node.mtime) if node else None
+        what = "Its bytes are not those of its revision, so it was not saved."
+        kept = " The version of the backup before was kept." if node else ""
+        self._problems.append(Problem(f"conversation {conversation}", what + kept))
+
+    def _write_attachments(self, packing: Packing) -> None:
+        for attachment in self._attachments:
+            if self._known(attachment.sha256):
+                continue
+            packed = attachment.open is not None and self._pack_attachment(packing, attachment)
+            if not packed and not self._find_attachment(attachment.sha256):
+                what = "It is held neither here nor in the vault, or its bytes are not what they were."
+                self._problems.append(Problem(f"attachment {attachment.sha256}", what))
+
+    def _pack_attachment(self, packing: Packing, attachment: VaultAttachment) -> bool:
+        assert attachment.open is not None
+        whole, pieces, size = hashlib.sha256(), [], 0
+        try:
+            with attachment.open() as file:
+                while data := file.read(ATTACHMENT_PIECE):
+                    whole.update(data)
+                    size += len(data)
+                    pieces.append(hashlib.sha256(data).digest())
+                    packing.add_plain("data", [(pieces[-1], data)])
+        except (OSError, Damaged, NotFound):
+            return False
+        if whole.hexdigest() != attachment.sha256:
+            return False
+        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, []))
+        self._new_attachments += 1
+        return True
+
+    def _find_attachment(self, sha256: str) -> bool:
+        """Look for an attachment that is not here in the newest snapshot of each host."""
+        hosts = {snapshot.host: snapshot for snapshot in self._objects.refresh_snapshots() if not snapshot.foreign}
+        trees = Trees(self._objects)
+        for snapshot in hosts.values():
+            with contextlib.suppress(Damaged):
+                node = trees.attachment(snapshot.tree, sha256)
+                if node is not None:
+                    self._files[sha256] = _File(node.size, node.content or [])
+                    return True
+        return False
+
+    # The tree
+
+    def _tree(self, builder: TreeBuilder) -> str:
+        """The id of the root of the archive; the builder gets the trees."""
+        tops = {
+            ATTACHMENTS: self._attachment_nodes(builder),
+            CONVERSATIONS: self._conversation_nodes(builder),
+            TOMBSTONES: self._tombstone_nodes(builder),
+        }
+        nodes = [folder_node(name, tree) for name, tree in tops.items() if tree]
+        manifest = self._manifest()
+        file = file_node(MANIFEST, time=NO_TIME, size=len(manifest), content=[hashlib.sha256(manifest).hexdigest()])
+        nodes.insert(sum(name < MANIFEST for name, tree in tops.items() if tree), file)
+        return builder.add(nodes)
+
+    def _conversation_nodes(self, builder: TreeBuilder) -> str:
+        leaves: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for conversation, revision, updated_at in self._entries:
+            file, time = self._known(revision), updated_at
+            if file is None:
+                file, time = self._older.get(conversation) or (None, "")
+            if file is not None:
+                name = conversation + SUFFIX
+                node = file_node(name, time=node_time(time), size=file.size, content=file.content)
+                leaves[conversation[:3]].append((name, node))
+        return builder.fan_out(leaves) if leaves else ""
+
+    def _attachment_nodes(self, builder: TreeBuilder) -> str:
+        folders: dict[str, list[str]] = defaultdict(list)
+        for attachment in self._attachments:
+            file = self._known(attachment.sha256)
+            if file is not None:
+                node = file_node(attachment.sha256, time=NO_TIME, size=file.size, content=file.content)
+                folders[attachment.sha256[:2]].append(node)
+        nodes = [folder_node(name, builder.add(files)) for name, files in sorted(folders.items())]
+        return builder.add(nodes) if nodes else ""
+
+    def _tombstone_nodes(self, builder: TreeBuilder) -> str:
+        nodes = [
+            file_node(name, time=NO_TIME, size=len(data), content=[hashlib.sha256(data).hexdigest()] if data else [])
+            for name, data in self._tombstones.items()
+        ]
+        return builder.add(nodes) if nodes else ""
+
+    def _all_counts(self) -> dict[str, int]:
+        lost = sum(1 for older in self._older.values() if older is None)
+        held = sum(1 for attachment in self._attachments if self._known(attachment.sha256))
+        counts = {"conversations": len(self._entries) - lost, "attachments": held, "tombstones": len(self._tombstones)}
+        return {**self._counts, **counts}
+
+    def _manifest(self) -> bytes:
+        """A pure function of the content, like the whole tree: the chain of snapshots stands in the snapshots."""
+        manifest = {"counts": self._all_counts(), "format": MANIFEST_FORMAT}
+        return msgspec.json.encode(manifest, order="sorted")
+
+    # The commit
+
+    def _commit(self, packing: Packing, root: str, builder: TreeBuilder) -> Snapshot:
+        before = self._newest
+        snapshot = Snapshot(
+            id="",
+            time=max(self._begun, before.time) if before else self._begun,
+            host=self._host,
+            tree=root,
+            parent=before.id if before else "",
+            sequence=before.sequence + 1 if before else 1,
+            counts=self._all_counts(),
+        )
+        return self._objects.put_snapshot(snapshots.to_object(snapshot, summary=self._summary(packing, builder)))
+
+    def _summary(self, packing: Packing, builder: TreeBuilder) -> dict[str, Any]:
+        files = len(self._entries) + len(self._attachments) + len(self._tombstones) + 1
+        new = self._new_documents + self._new_attachments
+        return {
+            "backup_start": snapshots.format_time(self._begun),
+            "backup_end": snapshots.format_time(self._objects.clock()),
+            "files_new": new,
+            "files_changed": 0,
+            "files_unmodified": files - new,
+            "dirs_new": len(builder.new),
+            "dirs_changed": 0,
+            "dirs_unmodified": builder.built - len(builder.new),
+            "data_blobs": packing.blobs["data"],
+            "tree_blobs": packing.blobs["tree"],
+            "data_added": packing.plain_bytes,
+            "data_added_packed": sum(packing.packs.values()),
+            "total_files_processed": files,
+            "total_bytes_processed": sum(file.size for file in self._files.values()),
+        }
+
+    def _remember_cuts(self) -> None:
+        used = {entry[1] for entry in self._entries} | {attachment.sha256 for attachment in self._attachments}
+        self._objects.remember_cuts(used)
+
+    def _verify(self, packing: Packing) -> bool:
+        """Whether all that this run wrote, and relied on, is in the vault after the commit.
+
+        A prune that did not see our lock may have taken packs that no index named yet. What is missing is then no
+        longer named, so that the next attempt writes it again.
+        """
+        missing = {pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size)}
+        if missing:
+            left = [pack for pack in packing.published if pack.id not in missing]
+            self._objects.replace_index(packing.indexes, left)
+            return False
+        return not self._objects.refresh_index()
+
+    def _is_there(self, pack_id: str, size: int) -> bool:
+        try:
+            return self._objects.storage.stat(pack_name(pack_id)).size == size
+        except NotFound:
+            return False
+
+
+def newest(found: list[Snapshot], host: str) -> Snapshot | None:
+    """The last snapshot of a host's own chain, or None."""
+    own = [snapshot for snapshot in found if snapshot.host == host and not snapshot.foreign]
+    return max(own, key=lambda snapshot: (snapshot.sequence, snapshot.time), default=None)
+
+
+def _check(entries: list[Entry], attachments: list[VaultAttachment], tombstones: dict[str, bytes]) -> None:
+    """Refuse what would make a tree that cannot be read. Raises WrongUse."""
+    ids = {conversation for conversation, _, _ in entries}
+    if len(ids) != len(entries) or len({a.sha256 for a in attachments}) != len(attachments):
+        raise WrongUse("A conversation or attachment was given twice.")
+    for conversation, revision, _ in entries:
+        if not _ID.fullmatch(conversation) or not _HASH.fullmatch(revision):
+            raise WrongUse("A conversation needs an id of hex digits and dashes, and a SHA-256 as revision.")
+    if not all(_HASH.fullmatch(attachment.sha256) for attachment in attachments):
+        raise WrongUse("An attachment is named by its SHA-256.")
+    for name in tombstones:
+        check_node_name(name)

@@ -1,0 +1,213 @@
+"""A vault: sealed, versioned copies of an archive in a storage, in a format that stock restic reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from chatkeep.errors import Damaged, NotFound, Problem, Refused
+from chatkeep.storage import Below, Storage
+from chatkeep.vault import check as checking
+from chatkeep.vault import keys, load, save
+from chatkeep.vault.check import CheckReport
+from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
+from chatkeep.vault.contents import Contents
+from chatkeep.vault.load import VaultDocument
+from chatkeep.vault.objects import Objects
+from chatkeep.vault.readme import README
+from chatkeep.vault.recovery import RecoveryKey
+from chatkeep.vault.save import Saved
+from chatkeep.vault.seal import MasterKey, Seal
+from chatkeep.vault.snapshot import Snapshot
+from chatkeep.vault.trees import MANIFEST, TOMBSTONES, Trees
+
+FOLDER = "Vault"
+"""Where the vault lies in the storage: below this folder, with README.txt beside it."""
+
+Progress = Callable[[int, int], None]
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot says of itself: how much it holds, and its place in the chain of its host."""
+
+    counts: Mapping[str, int]
+    host: str
+    sequence: int
+    parent: str
+
+
+class Vault:
+    """An open vault. It keeps what it has read, so a second run is quicker; it belongs to one thread at a time.
+
+    Get one from create, open_vault or open_with_master_key. It does not close the storage.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    @property
+    def id(self) -> str:
+        """The name of this vault, 64 hex digits, for ever the same."""
+        return self._objects.config.id
+
+    @property
+    def master_key(self) -> MasterKey:
+        """What the token safe keeps, so that the vault opens again without a passphrase."""
+        return self._objects.key
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first, with their counts; those of other programs are marked foreign.
+
+        One listing, and one read for each that is not yet known. One that cannot be read is left out; check tells.
+        """
+        return self._objects.refresh_snapshots()
+
+    def newest(self, host: str) -> Snapshot | None:
+        """The last snapshot of a host, by its own numbers, or None."""
+        return save.newest(self.snapshots(), host)
+
+    def save(self, contents: Contents, *, host: str, progress: Progress | None = None) -> Saved:
+        """Save a whole archive; what is stored is what the vault does not hold yet.
+
+        Packs, then index, then snapshot, each durable before the next: a crash costs time and never data. Nothing
+        is written when nothing changed since the newest snapshot of the host. A document whose bytes do not fit its
+        revision, or that load cannot give (Damaged, NotFound), is a problem, and its version of the snapshot before
+        stays. progress: called with (done, to do); what it raises ends the run cleanly.
+        Raises Busy when another program has the vault to itself, WrongUse for ids that are none, and what the
+        storage raises; in all these cases no snapshot was written.
+        """
+        return save.save(self._objects, contents, host=host, progress=progress)
+
+    def load(self, snapshot: Snapshot, *, ids: Iterable[str] | None = None) -> Iterator[VaultDocument | Problem]:
+        """The documents of a snapshot, all or those of these ids, in the order that costs least.
+
+        Every byte is checked. What is damaged or not there is a Problem that names its conversation, and all else
+        still comes. Everything reads each pack once in flat memory; one conversation takes a few range reads.
+        """
+        self._objects.refresh_index()
+        return load.load_documents(self._objects, snapshot.tree, ids=ids)
+
+    def attachments(self, snapshot: Snapshot) -> Iterator[tuple[str, int] | Problem]:
+        """(sha256, size) of every attachment of a snapshot, sorted, or a problem for a folder that is damaged."""
+        self._objects.refresh_index()
+        for sha256, node in Trees(self._objects).attachments(snapshot.tree):
+            yield node if isinstance(node, Problem) else (sha256, node.size)
+
+    def attachment(self, snapshot: Snapshot, sha256: str) -> Iterator[bytes]:
+        """The bytes of an attachment in pieces. Raises NotFound, and Damaged at the latest after the last piece."""
+        self._objects.know(snapshot.tree)
+        node = Trees(self._objects).attachment(snapshot.tree, sha256)
+        if node is None:
+            raise NotFound(f"The attachment {sha256} is not in this snapshot.")
+        return load.load_attachment(self._objects, node, sha256=sha256)
+
+    def tombstones(self, snapshot: Snapshot) -> Iterator[tuple[str, bytes] | Problem]:
+        """(name, bytes) of every tombstone of a snapshot, sorted, or a problem for one that is damaged."""
+        self._objects.refresh_index()
+        try:
+            nodes = Trees(self._objects).folder(snapshot.tree, TOMBSTONES)
+        except Damaged as error:
+            yield Problem("all tombstones", error.what)
+            return
+        for node in nodes:
+            try:
+                yield node.name, load.load_file(self._objects, node)
+            except Damaged as error:
+                yield Problem(f"tombstone {node.name}", error.what)
+
+    def manifest(self, snapshot: Snapshot) -> Manifest:
+        """The counts of a snapshot as its tree has them, and its place in the chain. Raises Damaged, NotFound."""
+        self._objects.refresh_index()
+        nodes = Trees(self._objects).folder(snapshot.tree)
+        node = next((node for node in nodes if node.name == MANIFEST), None)
+        if node is None:
+            raise NotFound("The snapshot has no manifest; it was made by another program.")
+        found = msgspec.json.decode(load.load_file(self._objects, node), type=dict[str, object])
+        counts = msgspec.convert(found.get("counts"), type=dict[str, int])
+        return Manifest(counts=counts, host=snapshot.host, sequence=snapshot.sequence, parent=snapshot.parent)
+
+    def check(
+        self, *, read_data: bool = False, sample_percent: float | None = None, progress: Progress | None = None
+    ) -> CheckReport:
+        """Whether everything that the snapshots name is there, with the right sizes.
+
+        read_data: also read every pack, and check the hash of it and of every blob. sample_percent: read so many
+        packs, chosen at random. progress: called with (packs read, to read).
+        """
+        return checking.check(self._objects, read_data=read_data, sample_percent=sample_percent, progress=progress)
+
+
+def exists(storage: Storage) -> bool:
+    """Whether the storage holds a vault."""
+    try:
+        Below(storage, FOLDER).stat(NAME)
+    except NotFound:
+        return False
+    return True
+
+
+def create(
+    storage: Storage, *, passphrase: str | None, hostname: str, cache: Path | None = None, clock: Clock = _now
+) -> tuple[Vault, RecoveryKey]:
+    """A new vault below `Vault/` in the storage, and its recovery key, which is shown once and kept nowhere.
+
+    Both the passphrase, if there is one, and the recovery key open it, here and with stock restic. README.txt beside
+    it says how. hostname: shown in the list of keys. A creation that was interrupted can be repeated.
+    Raises Refused when there is a vault already, or the remains of one; WrongUse for an empty passphrase.
+    """
+    inside = Below(storage, FOLDER)
+    secret = keys.check_passphrase(passphrase) if passphrase is not None else None
+    _make_room(inside)
+    key, recovery = MasterKey.generate(), RecoveryKey.generate()
+    keys.write_key_file(inside, key, password=str(recovery), kind=keys.RECOVERY, hostname=hostname, now=clock())
+    if secret is not None:
+        keys.write_key_file(inside, key, password=secret, kind=keys.PASSPHRASE, hostname=hostname, now=clock())
+    storage.put("README.txt", README.encode())
+    config = make_config()
+    inside.put(NAME, seal_config(Seal(key), config))
+    return Vault(Objects(inside, key, config, cache=cache, clock=clock)), recovery
+
+
+def _make_room(inside: Storage) -> None:
+    left = [stored.name for stored in inside.listing() if not stored.name.startswith("locks/")]
+    if any(not name.startswith(keys.FOLDER) for name in left):
+        raise Refused("There is a vault in this place already.", hint="Join it, or choose an empty folder.")
+    for name in left:  # keys of a creation that was interrupted; nothing was ever sealed with them
+        inside.delete(name)
+
+
+def open_vault(storage: Storage, *, secret: str, cache: Path | None = None, clock: Clock = _now) -> Vault:
+    """Open a vault with its passphrase or recovery key; that takes half a second and 128 MB by design.
+
+    Raises NotFound when there is none, WrongPassphrase (MistypedKey names the group), VaultTooNew, Damaged.
+    """
+    inside = Below(storage, FOLDER)
+    config = _config(inside)
+    key = keys.find_master_key(inside, secret)
+    return Vault(Objects(inside, key, unseal_config(Seal(key), config), cache=cache, clock=clock))
+
+
+def open_with_master_key(storage: Storage, key: MasterKey, *, cache: Path | None = None, clock: Clock = _now) -> Vault:
+    """Open a vault with the key that the token safe kept; at once.
+
+    cache: a folder where this machine remembers what it read of vaults. Raises NotFound, VaultTooNew, and Damaged
+    when the key is not that of this vault.
+    """
+    inside = Below(storage, FOLDER)
+    config = unseal_config(Seal(key), _config(inside))
+    return Vault(Objects(inside, key, config, cache=cache, clock=clock))
+
+
+def _config(inside: Storage) -> bytes:
+    try:
+        return inside.get(NAME)
+    except NotFound:
+        raise NotFound("There is no vault in this place.") from None

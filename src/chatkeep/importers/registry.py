@@ -14,7 +14,7 @@ from chatkeep.importers import Importer
 
 GROUP = "chatkeep.importers"
 
-BUILT_IN: tuple[EntryPoint, ...] = ()
+BUILT_IN = (EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),)
 
 
 def load(doors: Iterable[EntryPoint]) -> tuple[Importer, ...]:

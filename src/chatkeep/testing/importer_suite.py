@@ -8,7 +8,7 @@ An importer's own test is a subclass that names the importer and where its sampl
         SHARED = {"export-2024/conversations.json": (2, 21, 0)}
 
 A sample is a folder with `input/` (the files as a person would give them), `expected.json` (see `reading.summary`)
-and `about.md` (what it shows, and that it was written by hand). With CHATKEEP_APPROVE=1 in the environment the suite
+and `about.md` (what it shows, and that it was written by hand). With APPROVE=1 in the environment the suite
 writes each expected.json; then read it, because what stands there is what we promise.
 
 SHARED: files and folders of a collection of real exports, where that is present: path → conversations, messages,
@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from chatkeep.importers import Importer, registry
 from chatkeep.merge import settle
-from chatkeep.model import Conversation, Message, decode, encode
+from chatkeep.model import Conversation, Message, Part, decode, encode
 from chatkeep.source import Member, Source
 from chatkeep.testing.reading import Reading, read, source_of, summary
 
@@ -74,7 +74,7 @@ class ImporterSuite:
     def test_a_sample_gives_what_its_page_expects(self, case: Path) -> None:
         found = json.dumps(summary(self._read_folder(case)), ensure_ascii=False, indent=1, default=repr) + "\n"
         expected = case / "expected.json"
-        if os.environ.get("CHATKEEP_APPROVE"):
+        if os.environ.get("APPROVE"):
             expected.write_text(found, encoding="utf-8")
         assert json.loads(found) == json.loads(expected.read_text(encoding="utf-8"))
 
@@ -112,11 +112,14 @@ class ImporterSuite:
     # -- bad input
 
     def test_a_file_cut_off_anywhere_gives_what_is_whole_and_says_so(self, case: Path) -> None:
-        files, whole = self._files(case), self._read_folder(case)
+        files = self._files(case)
+        whole = read(self.importer, source_of(files))
         for name in self._claimed(files):
             for size in cuts(len(files[name]), seed=name):
-                cut = read_again(self.importer, files | {name: files[name][:size]})
-                if cut is not None:
+                shorter = files | {name: files[name][:size]}
+                # A file of which too little is left is nobody's; detection tells that.
+                if name in self.importer.sniff(source_of(shorter)):
+                    cut = read(self.importer, source_of(shorter))
                     self.compare_cut(cut, whole, f"{name} cut to {size} bytes")
 
     def compare_cut(self, cut: Reading, whole: Reading, where: str) -> None:
@@ -125,30 +128,27 @@ class ImporterSuite:
         wrong = unheard(cut, whole)
         assert not wrong, f"{where}: messages that the whole export does not hold: {wrong}"
         if self.tells_cuts and cut.messages < whole.messages:
-            assert len(cut.problems) > len(whole.problems), f"{where}: messages are gone and no problem tells it"
+            assert set(cut.problems) - set(whole.problems), f"{where}: messages are gone and no problem tells it"
 
-    @settings(
-        max_examples=60,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-    @given(data=st.data())
-    def test_wrong_values_anywhere_never_crash(self, case: Path, data: st.DataObject) -> None:
+    def test_wrong_values_anywhere_never_crash(self, case: Path) -> None:
         files = self._files(case)
-        names = sorted(self._claimed(files))
-        name = data.draw(st.sampled_from(names), label="member")
-        seed = data.draw(st.integers(0, 2**32), label="seed")
-        times = data.draw(st.integers(1, 4), label="changes")
-        changed = spoil(files[name], random.Random(seed), times=times)
-        found = read_again(self.importer, files | {name: changed})
-        if found is not None:
-            check(found, self.importer)
+        names = [name for name in self._claimed(files) if _is_text(files[name])]
+
+        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(name=st.sampled_from(names), seed=st.integers(0, 2**32), times=st.integers(1, 4))
+        def spoiled(name: str, seed: int, times: int) -> None:
+            changed = spoil(files[name], random.Random(seed), times=times)
+            found = read_again(self.importer, files | {name: changed})
+            if found is not None:
+                check(found, self.importer)
+
+        spoiled()
 
     def test_bytes_that_are_not_text_never_crash(self, case: Path) -> None:
         files = self._files(case)
         rng = random.Random(case.name)
         for name in self._claimed(files):
-            for _ in range(20):
+            for _ in range(20 if _is_text(files[name]) else 1):
                 data = bytearray(files[name])
                 for _ in range(rng.randint(1, 5)):
                     if data:
@@ -163,22 +163,24 @@ class ImporterSuite:
 
     # -- size
 
-    def test_memory_does_not_grow_with_the_number_of_conversations(self, case: Path) -> None:
-        small, large = (self._peak(self.many(case, times)) for times in (8, 64))
-        assert large < small + (6 << 20)
+    def test_memory_does_not_grow_with_the_number_of_conversations(self) -> None:
+        case = sorted(path for path in self.samples.iterdir() if (path / "input").is_dir())[0]
+        small, large = (self._peak(self.many(case, times)) for times in (1, 4))
+        assert large < 1.5 * small + (1 << 20)
 
     def many(self, case: Path, times: int) -> Source:
-        """A source with the sample's records that many times, made while it is read: lists grow, files are repeated."""
-        members = []
-        with Source.open([case / "input"]) as source:
-            for name in self.importer.sniff(source):
-                member = source.members[name]
-                data = member.read()
-                if isinstance(value := _json(data), list) and value:
-                    members.append(_growing(member, value, times))
-                else:
-                    members += [_at(member, f"copy {number}/{name}", data) for number in range(times)]
-        return Source("many", members)
+        """A source with the sample's conversations that many times 8 MiB, or that many times 200, made as it is read.
+
+        The largest list of the sample grows; where there is none, all files are repeated.
+        """
+        files = self._files(case)
+        lists = [name for name in self._claimed(files) if isinstance(value := _json(files[name]), list) and value]
+        if not lists:
+            copies = {f"copy {number}/{name}": data for number in range(200 * times) for name, data in files.items()}
+            return source_of(copies)
+        longest = max(lists, key=lambda name: len(files[name]))
+        others = source_of({name: data for name, data in files.items() if name != longest})
+        return Source("many", [*others, _growing(longest, json.loads(files[longest]), times * (8 << 20))])
 
     def _peak(self, source: Source) -> int:
         tracemalloc.start()
@@ -282,7 +284,13 @@ _Said = tuple[str, str, str]
 
 
 def _said(message: Message) -> _Said:
-    return (message.author, message.sent_at or message.local_time, repr(message.parts))
+    return (message.author, message.sent_at or message.local_time, repr([_words(part) for part in message.parts]))
+
+
+def _words(part: Part) -> tuple[Any, ...]:
+    """What a part says. Not its file, which may itself be cut off."""
+    inner = tuple(_words(one) for one in part.parts)
+    return (part.type, part.text, part.title, part.caption, part.transcript, part.name, part.url, inner)
 
 
 def _begins(message: Message, said: set[_Said]) -> bool:
@@ -324,6 +332,13 @@ def read_again(importer: Importer, files: dict[str, bytes]) -> Reading | None:
     """What the importer makes of these files; None when it does not claim any."""
     source = source_of(files)
     return read(importer, source) if importer.sniff(source) else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode("utf-8-sig")
+    except ValueError:
+        return False
 
 
 def spoil(data: bytes, rng: random.Random, *, times: int) -> bytes:
@@ -433,20 +448,16 @@ STRANGERS: dict[str, bytes] = {
 # ------------------------------------------------------------------ members that are made while they are read
 
 
-def _at(member: Member, name: str, data: bytes) -> Member:
-    return Member(name, len(data), None, name, member.mark, lambda: io.BytesIO(data))
-
-
-def _growing(member: Member, value: list[Any], times: int) -> Member:
+def _growing(name: str, value: list[Any], size: int) -> Member:
     inside = b", ".join(json.dumps(item).encode() for item in value)
 
     def pieces() -> Iterator[bytes]:
         yield b"[" + inside
-        for _ in range(times * max(1, 40_000 // len(inside))):
+        for _ in range(size // len(inside)):
             yield b", " + inside
         yield b"]"
 
-    return Member(member.name, -1, None, member.where, member.mark, lambda: _Stream(pieces))  # type: ignore[arg-type,return-value]
+    return Member(name, -1, None, name, "", lambda: _Stream(pieces))  # type: ignore[arg-type,return-value]
 
 
 class _Stream(io.RawIOBase):

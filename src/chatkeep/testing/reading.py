@@ -94,13 +94,13 @@ def _conversation(conversation: Conversation) -> dict[str, Any]:
     found = {
         "title": exact.readable(conversation.title),
         "id": conversation.source_id or f"made: {conversation.id}",
-        "times": [conversation.created_at, conversation.updated_at],
+        "times": f"{conversation.created_at} {conversation.updated_at}".strip(),
         "project": conversation.project,
         "flags": conversation.source_flags,
         "participants": [f"{one.id} ({one.role}) {one.name}".strip() for one in conversation.participants],
         "messages": [_message(message, numbers) for message in conversation.messages],
         "shown": numbers.get(views.leaf(conversation), 0),
-        "unknown": sorted(conversation.unknown),
+        "unknown": " ".join(sorted(conversation.unknown)),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -119,7 +119,7 @@ def _message(message: Message, numbers: dict[str, int]) -> dict[str, Any]:
         "parts": [_part(part) for part in message.parts],
         "reactions": [f"{one.sign} {one.count} {' '.join(one.by)}".strip() for one in message.reactions],
         "versions": len(message.previous),
-        "unknown": sorted(message.unknown),
+        "unknown": " ".join(sorted(message.unknown)),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -133,7 +133,7 @@ def _part(part: Part) -> dict[str, Any] | str:
     if part.parts:
         found["parts"] = [_part(inner) for inner in part.parts]
     if part.unknown:
-        found["unknown"] = sorted(part.unknown)
+        found["unknown"] = " ".join(sorted(part.unknown))
     if part.sha256:
         found["sha256"] = part.sha256[:12]
     return {"type": part.type, **{name: value for name, value in sorted(found.items()) if name != "type"}}

@@ -1,0 +1,39 @@
+"""The conversations on this machine: documents, attachments, and what finds them. docs/design/archive.md."""
+
+from chatkeep.archive.archive import Archive
+from chatkeep.archive.intake import Intake
+from chatkeep.archive.values import (
+    Applied,
+    Attachment,
+    Change,
+    Counts,
+    Entry,
+    Facets,
+    Found,
+    Hit,
+    Listed,
+    Receipt,
+    Reindexed,
+    Snippet,
+    Undone,
+    Window,
+)
+
+__all__ = [
+    "Applied",
+    "Archive",
+    "Attachment",
+    "Change",
+    "Counts",
+    "Entry",
+    "Facets",
+    "Found",
+    "Hit",
+    "Intake",
+    "Listed",
+    "Receipt",
+    "Reindexed",
+    "Snippet",
+    "Undone",
+    "Window",
+]

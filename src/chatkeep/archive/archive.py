@@ -1,0 +1,322 @@
+"""The archive: what the rest of the product sees of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from chatkeep.archive import checking, choosing, editing, finding, reading, undoing
+from chatkeep.archive.choosing import Conditions
+from chatkeep.archive.files import Files
+from chatkeep.archive.intake import Intake
+from chatkeep.archive.schema import connect, prepare, transaction
+from chatkeep.archive.values import (
+    Applied,
+    Attachment,
+    Change,
+    Counts,
+    Entry,
+    Facets,
+    Found,
+    Listed,
+    Receipt,
+    Reindexed,
+    Undone,
+    Window,
+)
+from chatkeep.archive.writing import Writer
+from chatkeep.errors import NotFound, Problem
+from chatkeep.model import Conversation, decode
+from chatkeep.records import Kept
+from chatkeep.selection import Selection
+
+EVERYTHING = Selection()
+_DECODE_RECEIPT = msgspec.json.Decoder(Receipt).decode
+
+
+class Archive:
+    """The conversations in one folder: `archive.sqlite3` and `attachments/`.
+
+    Callers may rely on this:
+    - What a method has written when it returns is on disk; a crash at any moment leaves whole conversations.
+    - It serves many threads, and many programs may have it open; readers never wait for writers.
+    - Nothing emptier takes the place of something fuller, except by `apply(replace=True)`, which can be undone.
+    - Nothing here reads a clock or a network except for the times on receipts.
+    """
+
+    def __init__(self, folder: Path, archive_id: str, device: str) -> None:
+        self.folder = folder
+        self.id = archive_id
+        self.device = device
+        self._path = folder / "archive.sqlite3"
+        self._files = folder / "attachments"
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path, *, archive_id: str = "own", device: str = "") -> Archive:
+        """The archive in a folder, made if it is not there. device: the id that goes with what people do here.
+
+        Raises VaultTooNew when a later version wrote it, Damaged when the file is no archive.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        archive = cls(folder, archive_id, device)
+        prepare(archive._path)
+        return archive
+
+    def close(self) -> None:
+        """Lets go of the files. Closing twice is no error."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+            self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = connect(self._path)
+            self._local.connection = found
+            with self._lock:
+                self._connections.append(found)
+        return found
+
+    def _writer(self) -> Writer:
+        return Writer(self._path, self.id, Files(self._files))
+
+    # -------------------------------------------------------------- taking in
+
+    def take_in(self, source: str, digest: str, importer: str) -> Intake:
+        """An import, to be used in a `with` block.
+
+        source, digest: name and hash of what was given. importer: name and version, "chatgpt/1".
+        """
+        return Intake(self._writer(), source=source, digest=digest, importer=importer)
+
+    def keep(self, stream: BinaryIO) -> Kept:
+        """Takes the bytes of an attachment; they are on disk when this returns."""
+        files = Files(self._files)
+        kept = Kept(*files.keep(stream))
+        with transaction(self._db):
+            self._db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", files.settle())
+        return kept
+
+    def apply(
+        self,
+        conversations: Iterable[Conversation],
+        *,
+        replace: bool = False,
+        source: str = "",
+        cursors: Mapping[str, str] | None = None,
+    ) -> Applied:
+        """Merges conversations into the archive, or puts them in the place of what is there; one operation to undo.
+
+        source: where they come from, for the receipt. cursors: set in the last transaction, see `cursor`.
+        """
+        importer = "replace/1" if replace else "merge/1"
+        with Intake(self._writer(), source=source, digest="", importer=importer, keep_empty=False) as intake:
+            for conversation in conversations:
+                intake.apply(conversation, replace=replace)
+            intake.set_cursors(cursors or {})
+        receipt = intake.receipt
+        return Applied(receipt.added, receipt.updated, receipt.unchanged, receipt.id)
+
+    def receipts(self) -> list[Receipt]:
+        """The receipts of all operations, the latest first."""
+        rows = self._db.execute(
+            "SELECT body, undone_at FROM receipts WHERE archive = ? ORDER BY number DESC", (self.id,)
+        )
+        return [_receipt(body, undone_at) for body, undone_at in rows]
+
+    def receipt(self, id: str) -> Receipt:
+        """One receipt. Raises NotFound."""
+        found = self._db.execute(
+            "SELECT body, undone_at FROM receipts WHERE archive = ? AND number = ?",
+            (self.id, int(id) if id.isascii() and id.isdigit() and len(id) < 19 else 0),
+        ).fetchone()
+        if found is None:
+            raise NotFound(f"There is no receipt {id}")
+        return _receipt(*found)
+
+    def undo(self, receipt_id: str) -> Undone:
+        """Takes back what an operation brought. What other operations brought and what people did here stays.
+
+        Undoing twice changes nothing. Raises NotFound, and WrongUse when it is more than 30 days ago.
+        """
+        with contextlib.closing(self._writer()) as writer:
+            return undoing.undo(writer, self.receipt(receipt_id))
+
+    # -------------------------------------------------------------- what is there
+
+    def _chosen(self, selection: Selection) -> Conditions:
+        conditions = Conditions()
+        conditions.add("d.archive = ?", self.id)
+        conditions.add("d.trashed = ?", selection.trashed)
+        conditions.select(self._db, self.id, selection)
+        if selection.query:
+            condition, values = finding.matching_documents(self._db, self.id, selection.query)
+            conditions.add(condition, *values)
+        return conditions
+
+    def listing(self, selection: Selection = EVERYTHING, *, limit: int | None = None, offset: int = 0) -> list[Listed]:
+        """The selected conversations, the newest first."""
+        return list(choosing.listing(self._db, self._chosen(selection), limit=limit, offset=offset))
+
+    def listed(self, id: str) -> Listed:
+        """One conversation as in a list, in the trash or not. Raises NotFound."""
+        return choosing.one_listed(self._db, self._resolve(id)[0])
+
+    def count(self, selection: Selection = EVERYTHING) -> int:
+        conditions = self._chosen(selection)
+        found = self._db.execute(f"SELECT count(*) FROM documents d WHERE {conditions.sql()}", conditions.values)
+        return int(found.fetchone()[0])
+
+    def facets(self, selection: Selection = EVERYTHING) -> Facets:
+        return choosing.facets(self._db, self._chosen(selection))
+
+    def _resolve(self, id: str) -> tuple[int, str]:
+        return choosing.resolve(self._db, self.id, id)
+
+    def document(self, id: str) -> bytes:
+        """The canonical bytes of a conversation. id: all of it, or enough to be unique. Raises NotFound, WrongUse."""
+        return reading.document(self._db, self._resolve(id)[0])
+
+    def load(self, id: str) -> Conversation:
+        """A conversation. id: all of it, or enough to be unique. Raises NotFound, WrongUse."""
+        return decode(self.document(id))
+
+    def documents(self, selection: Selection = EVERYTHING) -> Iterator[Conversation]:
+        """The selected conversations in the order of `listing`, one in memory at a time."""
+        for number in choosing.numbers(self._db, self._chosen(selection)):
+            with contextlib.suppress(NotFound):  # removed meanwhile
+                yield decode(reading.document(self._db, number))
+
+    def window(self, id: str, *, leaf: str = "", start: int = 0, count: int = 100) -> Window:
+        """Some messages of the path to a leaf, the shown one if none is named. Raises NotFound."""
+        return reading.window(self._db, self._resolve(id)[0], leaf=leaf, start=start, count=count)
+
+    def search(
+        self,
+        query: str,
+        *,
+        selection: Selection = EVERYTHING,
+        limit: int = 20,
+        offset: int = 0,
+        group: bool = False,
+        hidden: bool = False,
+    ) -> Found:
+        """The best messages and titles for a query (docs/guide/search.md); those in the trash are not found.
+
+        group: the best of each conversation only. hidden: also what the platform does not show.
+        Raises WrongUse, with a sentence, for a value that makes no sense.
+        """
+        return finding.search(
+            self._db, self.id, query, selection=selection, limit=limit, offset=offset, group=group, hidden=hidden
+        )
+
+    def reindex(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Reindexed:
+        """Makes the full-text index again beside the old one, which serves until the new one is complete.
+
+        progress: is called with conversations done and all. When it was cut off, the next call continues.
+        """
+        return checking.reindex(self._path, progress)
+
+    # -------------------------------------------------------------- attachments
+
+    def attachment(self, sha256: str) -> Path:
+        """The file of an attachment that is held here. Raises NotFound."""
+        return self.attachment_info(sha256).path
+
+    def attachment_info(self, sha256: str) -> Attachment:
+        """What is known of an attachment that is held here. Raises NotFound."""
+        found = self._db.execute(
+            "SELECT size, coalesce((SELECT name FROM needs WHERE sha256 = ?1 AND name != '' LIMIT 1), ''), "
+            "coalesce((SELECT media_type FROM needs WHERE sha256 = ?1 AND media_type != '' LIMIT 1), '') "
+            "FROM attachments WHERE sha256 = ?1",
+            (sha256,),
+        ).fetchone()
+        if found is None:
+            raise NotFound("That attachment is not in the archive")
+        size, name, media_type = found
+        return Attachment(sha256, size, name, media_type, Files(self._files).path(sha256))
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Hash and size [bytes] of every attachment that is held here, by hash."""
+        yield from self._db.execute("SELECT sha256, size FROM attachments ORDER BY sha256")
+
+    # -------------------------------------------------------------- for the vault
+
+    def entries(self) -> Iterator[Entry]:
+        """Every conversation with its revision, by id; those in the trash too."""
+        for row in self._db.execute(
+            "SELECT id, revision, updated_at FROM documents WHERE archive = ? ORDER BY id", (self.id,)
+        ):
+            yield Entry(*row)
+
+    @property
+    def number(self) -> int:
+        """The number of the last change."""
+        found = self._db.execute("SELECT change FROM counters WHERE archive = ?", (self.id,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def changes_since(self, number: int) -> list[Change]:
+        """The conversations that changed, or went, after a change, in the order of their last one."""
+        rows = self._db.execute(
+            "SELECT change, id, revision FROM documents WHERE archive = ?1 AND change > ?2 UNION ALL "
+            "SELECT change, id, '' FROM removed WHERE archive = ?1 AND change > ?2 ORDER BY change",
+            (self.id, number),
+        )
+        return [Change(*row) for row in rows]
+
+    def tombstones(self) -> Iterator[tuple[str, bytes]]:
+        """The marks of conversations that were deleted for good, by id."""
+        yield from self._db.execute("SELECT id, data FROM tombstones WHERE archive = ? ORDER BY id", (self.id,))
+
+    def cursor(self, name: str) -> str:
+        """A place that a sync has noted (see `apply`); "" if it has not."""
+        found = self._db.execute("SELECT value FROM cursors WHERE archive = ? AND name = ?", (self.id, name)).fetchone()
+        return str(found[0]) if found else ""
+
+    def counts(self) -> Counts:
+        conversations, messages, size = self._db.execute(
+            "SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(bytes), 0) FROM documents WHERE archive = ?",
+            (self.id,),
+        ).fetchone()
+        attachments, more = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM attachments").fetchone()
+        return Counts(conversations, messages, attachments, size + more)
+
+    # -------------------------------------------------------------- what people do here
+
+    def edit(self, id: str, field: str, value: Any) -> None:
+        """Sets one field of what people do here: title, labels, starred, archived, trashed, project, shown_leaf, or
+        "version/" and a message id. None sets it back to what the platform says. Raises NotFound, WrongUse."""
+        with contextlib.closing(self._writer()) as writer:
+            editing.edit(writer, self._resolve(id)[1], field, value, device=self.device)
+
+    # -------------------------------------------------------------- health
+
+    def check(self) -> list[Problem]:
+        """What is wrong with the archive; nothing, usually. Reads all of it but the bytes of attachments."""
+        return checking.check(self._db, self.id, Files(self._files))
+
+
+def _receipt(body: bytes, undone_at: str) -> Receipt:
+    return msgspec.structs.replace(_DECODE_RECEIPT(body), undone_at=undone_at)

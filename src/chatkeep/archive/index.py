@@ -1,0 +1,78 @@
+"""The full-text index: what goes in, what comes out, and making it again beside the old one.
+
+An index keeps words and places, no texts; those are in the table `texts`. To take a row out, the same text must be
+given that was put in, so a row's text never changes while it is in an index: a changed message gets a new row.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+
+VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
+
+_COLUMNS = """
+    CASE kind & 3 WHEN 2 THEN shown END, CASE kind & 3 WHEN 0 THEN shown END, CASE kind & 3 WHEN 1 THEN shown END
+    FROM (SELECT row, kind, CASE WHEN kind & 4 THEN treated(text) ELSE text END AS shown
+          FROM json_each(?) CROSS JOIN texts ON row = value)"""
+
+
+def tables(connection: sqlite3.Connection) -> list[str]:
+    """The index that is searched, and behind it the one that is being made, if any."""
+    found = dict(connection.execute("SELECT name, value FROM about WHERE name IN ('index', 'next index')"))
+    return [found[name] for name in ("index", "next index") if name in found]
+
+
+def reached(connection: sqlite3.Connection) -> int:
+    """The number of the last conversation that is in the index that is being made; 0 when there is none."""
+    found = connection.execute("SELECT value FROM about WHERE name = 'next index reached'").fetchone()
+    return int(found[0]) if found else 0
+
+
+def put_in_all(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
+    """Makes rows findable in every index that has come to their conversations."""
+    _for_all(connection, rows, put_in)
+
+
+def take_out_all(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
+    """Makes rows unfindable in every index that has come to their conversations."""
+    _for_all(connection, rows, take_out)
+
+
+def _for_all(
+    connection: sqlite3.Connection, rows: Sequence[int], do: Callable[[sqlite3.Connection, str, Iterable[int]], None]
+) -> None:
+    if not rows:
+        return
+    first, *others = tables(connection)
+    do(connection, first, rows)
+    for table in others:
+        there = connection.execute(
+            "SELECT row FROM json_each(?) CROSS JOIN messages ON row = value WHERE document <= ?",
+            (_sorted(rows), reached(connection)),
+        )
+        do(connection, table, [row for (row,) in there])
+
+
+def put_in(connection: sqlite3.Connection, table: str, rows: Iterable[int]) -> None:
+    """Makes rows of `texts` findable. One statement, which leaves other threads of Python alone."""
+    connection.execute(f"INSERT INTO {table}(rowid, title, text, hidden) SELECT row, {_COLUMNS}", (_sorted(rows),))
+
+
+def take_out(connection: sqlite3.Connection, table: str, rows: Iterable[int]) -> None:
+    """Makes rows unfindable; their texts must still be there as they were put in."""
+    connection.execute(
+        f"INSERT INTO {table}({table}, rowid, title, text, hidden) SELECT 'delete', row, {_COLUMNS}", (_sorted(rows),)
+    )
+
+
+def merge_some(connection: sqlite3.Connection, table: str, pages: int) -> bool:
+    """A slice of the work that joins the index's segments; False when nothing is left to do."""
+    before = connection.total_changes
+    connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('merge', ?)", (pages,))
+    return connection.total_changes - before >= 2
+
+
+def _sorted(rows: Iterable[int]) -> str:
+    return json.dumps(sorted(rows))

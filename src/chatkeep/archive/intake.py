@@ -1,0 +1,281 @@
+"""Taking in: what an import, a sync or a restore brings, and the receipt that accounts for it."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import BinaryIO, Literal, cast
+
+import msgspec
+
+from chatkeep.archive import tombstones
+from chatkeep.archive.rows import alignment, attachment_keys, prepare, prints, roles
+from chatkeep.archive.schema import transaction
+from chatkeep.archive.values import Receipt
+from chatkeep.archive.writing import Put, Writer
+from chatkeep.errors import Problem
+from chatkeep.merge import merge
+from chatkeep.model import Conversation, encode, revision
+from chatkeep.records import Kept, Loaded
+
+Outcome = Literal["added", "updated", "unchanged"]
+_CANDIDATES = 8
+
+
+class Counted(msgspec.Struct):
+    """What one record counts for, so that the same record can be counted again without being read."""
+
+    conversations: list[str] = []
+    messages: int = 0
+    by_role: dict[str, int] = {}
+    stored: list[str] = []
+    missing: list[str] = []
+    unknown: dict[str, int] = {}
+    shells: int = 0
+    problems: list[Problem] = []
+    notes: list[str] = []
+
+
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(Counted).decode
+
+
+class Intake:
+    """One operation that brings conversations. Use it in a `with` block; the receipt is complete after it.
+
+    Whole records are written as they come, many in a transaction. When the block ends by an exception, what was taken
+    before stays and the receipt says that it is not finished; taking the same source in again completes it.
+    """
+
+    def __init__(self, writer: Writer, *, source: str, digest: str, importer: str, keep_empty: bool = True) -> None:
+        """keep_empty: whether a receipt stays when nothing came of it."""
+        self._writer = writer
+        self._keep_empty = keep_empty
+        self._importer = importer
+        self._total = Counted()
+        self._outcomes: Counter[str] = Counter()
+        self._stored: set[str] = set()
+        self._missing: set[str] = set()
+        self._digests: dict[bytes, Counted] = {}
+        at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
+        self._number = 0
+
+    # -------------------------------------------------------------- as a block
+
+    def __enter__(self) -> Intake:
+        with transaction(self._writer.db):
+            made = self._writer.db.execute(
+                "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?)",
+                (self._writer.archive, self._receipt.at, _ENCODE(self._receipt)),
+            )
+            self._number = int(made.lastrowid or 0)
+        self._receipt = msgspec.structs.replace(self._receipt, id=str(self._number))
+        self._writer.beside = self._note_receipt
+        # What comes in lives for a batch only; to look for cycles in it costs a tenth of the time.
+        gc.freeze()
+        self._gc_was_on = gc.isenabled()
+        gc.disable()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._receipt = msgspec.structs.replace(self._receipt, finished=kind is None)
+            self._writer.flush(always=True)
+            if not self._keep_empty and not (self.receipt.added or self.receipt.updated):
+                self._drop_receipt()
+            self._writer.tidy()
+        finally:
+            if self._gc_was_on:
+                gc.enable()
+            gc.unfreeze()
+            self._writer.files.forget_new()
+            self._writer.close()
+
+    def _drop_receipt(self) -> None:
+        with transaction(self._writer.db):
+            self._writer.db.execute("DELETE FROM receipts WHERE number = ?", (self._number,))
+        self._receipt = msgspec.structs.replace(self._receipt, id="")
+
+    @property
+    def receipt(self) -> Receipt:
+        """The account so far."""
+        total = self._total
+        return msgspec.structs.replace(
+            self._receipt,
+            added=self._outcomes["added"],
+            updated=self._outcomes["updated"],
+            unchanged=self._outcomes["unchanged"],
+            messages=total.messages,
+            by_role=dict(sorted(total.by_role.items())),
+            attachments={"stored": len(self._stored), "missing": len(self._missing - self._stored)},
+            unknown=dict(sorted(total.unknown.items())),
+            shells=total.shells,
+            problems=list(total.problems),
+            notes=list(dict.fromkeys(total.notes)),
+        )
+
+    def _note_receipt(self) -> tuple[str, tuple[object, ...]]:
+        return "UPDATE receipts SET body = ? WHERE number = ?", (_ENCODE(self.receipt), self._number)
+
+    # -------------------------------------------------------------- what comes in
+
+    def keep(self, stream: BinaryIO) -> Kept:
+        """Takes the bytes of an attachment. They are on disk before a conversation that names them is."""
+        return Kept(*self._writer.files.keep(stream))
+
+    def report(self, problem: Problem) -> None:
+        """Puts a problem on the receipt."""
+        self._total.problems.append(problem)
+
+    def knows(self, digest: bytes) -> bool:
+        """Whether a record of that digest was taken in before and all it gave is still here; then it is counted."""
+        if not digest:
+            return False
+        counted = self._digests.get(digest) or self._taken_before(digest)
+        if counted is None:
+            return False
+        self._count(counted)
+        self._outcomes["unchanged"] += len(counted.conversations)
+        return True
+
+    def _taken_before(self, digest: bytes) -> Counted | None:
+        found = self._writer.reader.execute(
+            "SELECT counts FROM taken WHERE archive = ? AND importer = ? AND digest = ?",
+            (self._writer.archive, self._importer, digest),
+        ).fetchone()
+        if found is None:
+            return None
+        counted = _DECODE(found[0])
+        return counted if all(self._writer.known(id) for id in counted.conversations) else None
+
+    def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> None:
+        """Takes in what one record gave. where: its place in the source, for problems."""
+        counted = Counted(
+            unknown=dict(loaded.unknown),
+            shells=loaded.shells,
+            problems=list(loaded.problems),
+            notes=list(loaded.notes),
+        )
+        for conversation in loaded.conversations:
+            outcome, id = self.add(conversation, where=where)
+            self._outcomes[outcome] += 1
+            counted.conversations.append(id)
+            _count_messages(counted, conversation)
+        self._count(counted)
+        if digest and loaded.complete:
+            self._digests[digest] = counted
+            self._writer.execute(
+                "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?)",
+                (self._writer.archive, self._importer, digest, self._number, _ENCODE(counted)),
+            )
+
+    def _count(self, counted: Counted) -> None:
+        total = self._total
+        total.messages += counted.messages
+        total.shells += counted.shells
+        total.problems += counted.problems
+        total.notes += counted.notes
+        self._stored.update(counted.stored)
+        self._missing.update(counted.missing)
+        for mine, theirs in ((total.by_role, counted.by_role), (total.unknown, counted.unknown)):
+            for name, number in theirs.items():
+                mine[name] = mine.get(name, 0) + number
+
+    # -------------------------------------------------------------- one conversation
+
+    def add(self, new: Conversation, *, where: str = "") -> tuple[Outcome, str]:
+        """Adds a conversation, or merges it into the one that is there: what became of it, and the id it has here."""
+        new = self._as_known_here(new)
+        known = self._writer.known(new.id)
+        if known is None:
+            return self._add_new(new, where), new.id
+        if known.revision == revision(encode(new)):
+            return "unchanged", new.id
+        prepared = prepare(merge(self._writer.load(new.id), new))
+        if prepared.revision == known.revision:
+            return "unchanged", new.id
+        self._writer.put(Put(prepared, known.revision, self._number, new))
+        return "updated", new.id
+
+    def _add_new(self, new: Conversation, where: str) -> Outcome:
+        seen = tombstones.seen(self._writer.reader, self._writer.archive, new.id)
+        if seen is not None:
+            unseen = tombstones.unseen(seen, new)
+            if not unseen:
+                return "unchanged"
+            self.report(
+                Problem(
+                    where or f"conversation {new.id}",
+                    f"This conversation was deleted here; it is back, as it now has {unseen} messages not seen before.",
+                )
+            )
+            self._writer.execute("DELETE FROM tombstones WHERE archive = ? AND id = ?", (self._writer.archive, new.id))
+        self._writer.put(Put(prepare(new), "", self._number, new))
+        return "added"
+
+    def apply(self, conversation: Conversation, *, replace: bool) -> None:
+        """Adds one conversation, or puts it in the place of what is there, and counts it."""
+        self._outcomes[self._replace(conversation) if replace else self.add(conversation)[0]] += 1
+        counted = Counted()
+        _count_messages(counted, conversation)
+        self._count(counted)
+
+    def set_cursors(self, cursors: Mapping[str, str]) -> None:
+        for name, value in cursors.items():
+            self._writer.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (self._writer.archive, name, value))
+
+    def _replace(self, new: Conversation) -> Outcome:
+        known = self._writer.known(new.id)
+        prepared = prepare(new)
+        if known is not None and known.revision == prepared.revision:
+            return "unchanged"
+        self._writer.put(Put(prepared, known.revision if known else "", self._number, new, replaces=known is not None))
+        return "updated" if known else "added"
+
+    # -------------------------------------------------------------- conversations without ids of their platform
+
+    def _as_known_here(self, new: Conversation) -> Conversation:
+        if new.source_id or self._writer.known(new.id) is not None:
+            return new
+        alias = self._writer.reader.execute(
+            "SELECT id FROM aliases WHERE archive = ? AND alias = ?", (self._writer.archive, new.id)
+        ).fetchone()
+        candidates = [alias[0]] if alias else self._candidates(new)
+        for id in candidates:
+            if self._writer.known(id) and (aligned := alignment.align(self._writer.load(id), new)) is not None:
+                if not alias:
+                    self._writer.execute(
+                        "INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (self._writer.archive, new.id, aligned.id)
+                    )
+                return cast(Conversation, aligned)
+        return new
+
+    def _candidates(self, new: Conversation) -> list[str]:
+        """The conversations that share the most messages with a new one."""
+        found = prints(new)
+        if not found:
+            return []
+        self._writer.flush()
+        shared = self._writer.reader.execute(
+            "SELECT id FROM (SELECT document, count(*) AS shared FROM json_each(?) CROSS JOIN prints "
+            "ON print = value GROUP BY document) JOIN documents ON number = document "
+            "WHERE archive = ? AND platform = ? ORDER BY shared DESC, number LIMIT ?",
+            (json.dumps(found), self._writer.archive, new.platform, _CANDIDATES),
+        )
+        return [id for (id,) in shared]
+
+
+def _count_messages(counted: Counted, conversation: Conversation) -> None:
+    counted.messages += len(conversation.messages)
+    for role, number in roles(conversation).items():
+        counted.by_role[role] = counted.by_role.get(role, 0) + number
+    stored, missing = attachment_keys(conversation)
+    counted.stored += stored
+    counted.missing += missing

@@ -1,0 +1,144 @@
+"""What a person types into the search field, understood.
+
+    word  "a phrase"  beginn*  -without  from:name  platform:chatgpt  in:project  label:name  has:attachment
+    before:2024-05-01  after:2024-05-01
+
+All must hold. Values with spaces are put in quotes, `from:"Anna B"`; a minus before a field means "not". What looks
+like a field but is none of these (`https://…`) is text. No input is an error of syntax; a value that makes no sense
+is WrongUse.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from chatkeep import exact
+from chatkeep.archive import words
+from chatkeep.errors import WrongUse
+from chatkeep.selection import moment
+
+LONGEST = 2000
+MOST_TERMS = 60
+FIELDS = ("from", "platform", "in", "label", "has", "before", "after")
+_PIECE = re.compile(rf'(-?)(?:({"|".join(FIELDS)}):)?("[^"]*"?|\S*)(\*?)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word or phrase. text: as typed, without quotes and star."""
+
+    text: str
+    prefix: bool = False
+
+    @property
+    def expression(self) -> str:
+        """The term for FTS5; "" when there is no word in it."""
+        text = words.treated(self.text)
+        prefix = self.prefix
+        length = words.ends_without_space(words.normal(self.text))
+        if length > 1 and not prefix:
+            # The index has the last character of a run by itself only where the run ends; here more may follow.
+            text = text.rstrip().rpartition(" ")[0]
+        prefix = prefix or length == 1
+        return f'"{text.strip()}"{" *" if prefix else ""}' if words.has_word(text) else ""
+
+
+@dataclass(slots=True)
+class Query:
+    """wanted, unwanted: terms of text. The rest: conditions as (value, whether it must not hold)."""
+
+    wanted: list[Term] = field(default_factory=list)
+    unwanted: list[Term] = field(default_factory=list)
+    people: list[tuple[str, bool]] = field(default_factory=list)
+    platforms: list[tuple[str, bool]] = field(default_factory=list)
+    projects: list[tuple[str, bool]] = field(default_factory=list)
+    labels: list[tuple[str, bool]] = field(default_factory=list)
+    attachments: list[bool] = field(default_factory=list)
+    begins: str = ""
+    ends: str = ""
+
+    @property
+    def has_filters(self) -> bool:
+        return bool(
+            self.people
+            or self.platforms
+            or self.projects
+            or self.labels
+            or self.attachments
+            or self.begins
+            or self.ends
+        )
+
+    def expression(self, *, hidden: bool = False) -> str:
+        """The query for FTS5; "" when no words are asked for. Raises WrongUse for a query of unwanted words alone."""
+        wanted = [text for term in self.wanted if (text := term.expression)]
+        unwanted = [text for term in self.unwanted if (text := term.expression)]
+        if not wanted:
+            if unwanted:
+                raise WrongUse("A search cannot consist of words to leave out", hint="Add a word to look for.")
+            return ""
+        columns = "title text hidden" if hidden else "title text"
+        found = f"{{{columns}}} : ({' AND '.join(wanted)})"
+        return f"{found} NOT {{{columns}}} : ({' OR '.join(unwanted)})" if unwanted else found
+
+
+def parse(text: str) -> Query:
+    """The query of what was typed. Raises WrongUse with a sentence for a value that makes no sense."""
+    if len(text) > LONGEST:
+        raise WrongUse(f"A search may have {LONGEST} characters")
+    text = exact.readable(exact.mark(text))
+    query = Query()
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found = _PIECE.match(text, at)
+        assert found
+        at = max(found.end(), at + 1)
+        _add(query, found)
+    if len(query.wanted) + len(query.unwanted) > MOST_TERMS:
+        raise WrongUse(f"A search may have {MOST_TERMS} words")
+    return query
+
+
+def _add(query: Query, found: re.Match[str]) -> None:
+    minus, name, value, star = found.groups()
+    quoted = value.startswith('"')
+    if not quoted and value.endswith("*"):
+        value, star = value.rstrip("*"), "*"
+    value = value.replace('"', " ").strip()
+    if name:
+        _add_field(query, name.lower(), value, bool(minus))
+    elif value:
+        (query.unwanted if minus else query.wanted).append(Term(value, bool(star)))
+
+
+def _add_field(query: Query, name: str, value: str, unwanted: bool) -> None:
+    if not value:
+        raise WrongUse(f"{name}: needs a value", hint=f"Write it without a space, {name}:{_EXAMPLES[name]}.")
+    many = {"from": query.people, "platform": query.platforms, "in": query.projects, "label": query.labels}
+    if name in many:
+        many[name].append((value, unwanted))
+    elif name == "has":
+        if value.lower() not in ("attachment", "attachments", "file", "files"):
+            raise WrongUse(f"has:{value} is not known", hint="There is has:attachment.")
+        query.attachments.append(unwanted)
+    elif unwanted:
+        raise WrongUse(f"-{name}: is not known", hint="Use before: and after: without a minus.")
+    elif name == "before":
+        query.ends = min(query.ends or "9", moment(value))
+    else:
+        query.begins = max(query.begins, moment(value))
+
+
+_EXAMPLES = {
+    "from": "Anna",
+    "platform": "chatgpt",
+    "in": "Garden",
+    "label": "family",
+    "has": "attachment",
+    "before": "2024-05-01",
+    "after": "2024-05-01",
+}

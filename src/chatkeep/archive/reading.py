@@ -1,0 +1,164 @@
+"""Reading a conversation, all of it or a page, without decoding what is not asked for."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from chatkeep.archive import choosing
+from chatkeep.archive.rows import FRAME, unpack, unpack_frame
+from chatkeep.archive.values import Window
+from chatkeep.errors import Damaged, NotFound
+from chatkeep.model import Conversation, Message, Participant, decode
+
+_MESSAGE = msgspec.json.Decoder(Message)
+
+
+def document(db: sqlite3.Connection, number: int) -> bytes:
+    """The canonical bytes of a conversation. Raises NotFound when it is gone."""
+    found = db.execute("SELECT frames, data FROM contents WHERE document = ?", (number,)).fetchone()
+    if found is None:
+        raise NotFound("The conversation is not in the archive any more")
+    return unpack(*found)
+
+
+def window(db: sqlite3.Connection, number: int, *, leaf: str, start: int, count: int) -> Window:
+    conversation = choosing.one_listed(db, number)
+    shown, here = db.execute(
+        "SELECT leaf, (SELECT count(*) FROM messages WHERE document = number AND shown IS NOT NULL) "
+        "FROM documents WHERE number = ?",
+        (number,),
+    ).fetchone()
+    start, count = max(0, start), max(0, count)
+    if not leaf or leaf == shown:
+        leaf, total = shown, here
+        places = [
+            place
+            for (place,) in db.execute(
+                "SELECT position FROM messages WHERE document = ? AND shown >= ? AND shown < ? ORDER BY shown",
+                (number, start, start + count),
+            )
+        ]
+    else:
+        path = _path(db, number, leaf)
+        total, places = len(path), path[start : start + count]
+    pieces = _Pieces(db, number)
+    messages = tuple(pieces.message(place) for place in places)
+    return Window(
+        conversation=conversation,
+        participants=_participants(db, number, messages),
+        messages=messages,
+        siblings=_siblings(db, number, places),
+        leaf=leaf,
+        start=start,
+        total=total,
+    )
+
+
+def _path(db: sqlite3.Connection, number: int, leaf: str) -> list[int]:
+    """The positions from the root to a message. Raises NotFound."""
+    parents: dict[int, int | None] = {}
+    place: int | None = None
+    for position, parent, id in db.execute(
+        "SELECT position, parent, id FROM messages WHERE document = ? AND position >= 0", (number,)
+    ):
+        parents[position] = parent
+        if id == leaf:
+            place = position
+    if place is None:
+        raise NotFound("There is no such message in the conversation")
+    if not any(parent is not None for parent in parents.values()):
+        return sorted(parents)
+    path: dict[int, None] = {}
+    while place is not None and place not in path:
+        path[place] = None
+        place = parents[place]
+    return list(reversed(path))
+
+
+def _participants(db: sqlite3.Connection, number: int, messages: tuple[Message, ...]) -> tuple[Participant, ...]:
+    found = db.execute(
+        "SELECT id, name, role FROM takes_part JOIN people ON people.number = person WHERE document = ? ORDER BY id",
+        (number,),
+    )
+    return tuple(Participant(id=id, name=name, role=role) for id, name, role in found)
+
+
+def _siblings(db: sqlite3.Connection, number: int, places: list[int]) -> list[list[str]]:
+    """For each place, the ids of the messages with the same parent, if there are several."""
+    if not places:
+        return []
+    marks = ",".join("?" * len(places))
+    parents: dict[int, int | None] = dict(
+        db.execute(
+            f"SELECT position, parent FROM messages WHERE document = ? AND position IN ({marks})", (number, *places)
+        )
+    )
+    wanted = {parent for parent in parents.values() if parent is not None}
+    tree = (
+        wanted
+        or db.execute("SELECT 1 FROM messages WHERE document = ? AND parent IS NOT NULL LIMIT 1", (number,)).fetchone()
+    )
+    if not tree:
+        return [[] for _ in places]
+    groups: dict[int | None, list[str]] = {}
+    for parent, id in db.execute(
+        "SELECT parent, id FROM messages WHERE document = ? AND position >= 0 ORDER BY position", (number,)
+    ):
+        groups.setdefault(parent, []).append(id)
+    return [group if len(group := groups.get(parents[place], [])) > 1 else [] for place in places]
+
+
+class _Pieces:
+    """Messages of one document by their places, unpacking only the frames they stand in."""
+
+    def __init__(self, db: sqlite3.Connection, number: int) -> None:
+        self._db = db
+        self._number = number
+        frames = db.execute("SELECT frames FROM contents WHERE document = ?", (number,)).fetchone()
+        if frames is None:
+            raise NotFound("The conversation is not in the archive any more")
+        self._lengths = struct.unpack(f"<{len(frames[0]) // 4}I", frames[0]) if frames[0] else None
+        self._frames: dict[int, bytes] = {}
+
+    def message(self, place: int) -> Message:
+        start, length = self._db.execute(
+            "SELECT start, length FROM messages WHERE document = ? AND position = ?", (self._number, place)
+        ).fetchone()
+        data = b"".join(self._slices(start, length))
+        try:
+            return _MESSAGE.decode(data)
+        except msgspec.ValidationError:
+            # A field that this version does not know: the slow way keeps it.
+            return _whole(self._db, self._number).messages[place]
+        except msgspec.DecodeError as wrong:
+            raise Damaged("A document in the archive is damaged") from wrong
+
+    def _slices(self, start: int, length: int) -> Iterator[bytes]:
+        for frame in range(start // FRAME, (start + length - 1) // FRAME + 1):
+            data = self._frame(frame)
+            first = frame * FRAME if self._lengths else 0
+            yield data[max(start - first, 0) : start + length - first]
+            if not self._lengths:
+                return
+
+    def _frame(self, frame: int) -> bytes:
+        if self._lengths is None:
+            frame = 0
+        if frame not in self._frames:
+            self._frames[frame] = self._read(frame)
+        return self._frames[frame]
+
+    def _read(self, frame: int) -> bytes:
+        if self._lengths is None:
+            return document(self._db, self._number)
+        with self._db.blobopen("contents", "data", self._number, readonly=True) as blob:
+            blob.seek(sum(self._lengths[:frame]))
+            return unpack_frame(blob.read(self._lengths[frame]))
+
+
+def _whole(db: sqlite3.Connection, number: int) -> Conversation:
+    return decode(document(db, number))

@@ -1,0 +1,280 @@
+"""From a conversation to what the tables hold of it. Pure.
+
+`prepare` is the one place that decides what is listed, what is found and how a message is reached without decoding
+the rest: `start` and `length` say where its own canonical bytes stand in those of the document.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from hashlib import blake2b, sha256
+
+import msgspec
+import zstandard
+
+from chatkeep import exact, views
+from chatkeep.archive.words import is_special
+from chatkeep.errors import Damaged
+from chatkeep.model import Conversation, Message, Part, encode, encode_message, time_key
+
+try:
+    from chatkeep import alignment  # type: ignore[attr-defined]
+except ImportError:
+    alignment = None
+
+FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
+DAY_BITS = 24
+VISIBLE, ATTACHED, TITLE = 1, 2, 4  # flags of a message row
+TEXT, HIDDEN, TITLED, SPECIAL = 0, 1, 2, 4  # kinds of a text row; SPECIAL is added to one of the others
+_PREVIEW = 160
+_LEVEL = 1
+
+
+@dataclass(slots=True)
+class MessageRow:
+    position: int
+    id: str
+    parent: int | None
+    shown: int | None
+    author: str
+    flags: int
+    sent_at: str
+    start: int
+    length: int
+    day: int
+    kind: int = TEXT
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A conversation as rows. people: (id, name, role); needs: hash → (name, media type)."""
+
+    id: str
+    data: bytes
+    revision: str
+    listing: tuple[object, ...]
+    people: list[tuple[str, str, str]]
+    messages: list[MessageRow]
+    trashed: bool
+    needs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    clock: int = 0
+    prints: list[int] = field(default_factory=list)
+
+
+LISTING = (
+    *("platform", "title", "project", "created_at", "updated_at", "first_at", "last_at", "messages", "attachments"),
+    *("labels", "starred", "archived", "trashed", "preview", "leaf", "bytes"),
+)
+
+
+def prepare(conversation: Conversation, data: bytes = b"") -> Prepared:
+    """The rows of a settled conversation. data: its canonical bytes, if they are known already."""
+    encoded = [encode_message(message) for message in conversation.messages]
+    data = data or _spliced(conversation, encoded)
+    people = {one.id: (one.id, exact.readable(one.name), one.role) for one in conversation.participants}
+    prepared = Prepared(conversation.id, data, sha256(data).hexdigest(), (), [], [], views.is_trashed(conversation))
+    for message in conversation.messages:
+        if message.author and message.author not in people:
+            people[message.author] = (message.author, "", "")
+    prepared.people = list(people.values())
+    attachments = _message_rows(prepared, conversation, encoded, people)
+    prepared.listing = _listing(conversation, prepared, attachments)
+    if not conversation.source_id:
+        prepared.prints = prints(conversation)
+    if conversation.user:
+        prepared.clock = max(edit.stamp[0] for edit in conversation.user.values())
+    return prepared
+
+
+def prints(conversation: Conversation) -> list[int]:
+    """What its messages are recognised by where a platform has no ids, as whole numbers of 64 bits."""
+    found = alignment.fingerprints(conversation) if alignment else []
+    return [_print(one.encode() if isinstance(one, str) else one) for one in found]
+
+
+def _print(data: bytes) -> int:
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+
+
+def _spliced(conversation: Conversation, encoded: list[bytes]) -> bytes:
+    """The canonical bytes of the conversation, with those of its messages put in rather than made again."""
+    if conversation.extra is not None or not encoded:
+        return encode(conversation)
+    shell = encode(msgspec.structs.replace(conversation, messages=()))
+    head = b'"format":%d,"id":%s' % (conversation.format, exact.encode(conversation.id))
+    at = shell.index(head) + len(head)
+    return b"".join((shell[:at], b',"messages":[', b",".join(encoded), b"]", shell[at:]))
+
+
+def _message_rows(
+    prepared: Prepared, conversation: Conversation, encoded: list[bytes], people: dict[str, tuple[str, str, str]]
+) -> int:
+    """Fills in the rows of the messages and of the title; says how many attachments there are."""
+    messages = conversation.messages
+    places = {message.id: position for position, message in enumerate(messages)}
+    end = views.leaf(conversation)
+    shown = {message.id: position for position, message in enumerate(views.path(conversation, end))}
+    start = prepared.data.index(b'"messages":[' + encoded[0]) + 12 if encoded else 0
+    title = views.title(conversation)
+    if title:
+        day = day_number(conversation.created_at or (messages[0].sent_at if messages else ""))
+        kind = TITLED | (SPECIAL if is_special(title) else 0)
+        prepared.messages.append(MessageRow(-1, "", None, None, "", TITLE, "", 0, 0, day, kind, title))
+    attachments = 0
+    for position, (message, raw) in enumerate(zip(messages, encoded, strict=True)):
+        found = _attachments(message.parts, prepared.needs)
+        attachments += found
+        text = views.plain_text(message)
+        if text and not text.strip():
+            text = ""
+        visible = views.is_visible(message, people[message.author][2] if message.author else "")
+        when = message.sent_at or message.local_time
+        kind = TEXT if visible else HIDDEN
+        if not text.isascii() and is_special(text):
+            kind |= SPECIAL
+        prepared.messages.append(
+            MessageRow(
+                position,
+                message.id,
+                places.get(message.parent),
+                shown.get(message.id),
+                message.author,
+                (VISIBLE if visible else 0) | (ATTACHED if found else 0),
+                when,
+                start,
+                len(raw),
+                day_number(when or message.sorts_at or conversation.created_at),
+                kind,
+                text,
+            )
+        )
+        start += len(raw) + 1
+    return attachments
+
+
+def _attachments(parts: tuple[Part, ...], needs: dict[str, tuple[str, str]]) -> int:
+    count = 0
+    for part in parts:
+        if part.type == "attachment":
+            count += 1
+            if part.sha256:
+                needs.setdefault(part.sha256, (part.name, part.media_type))
+        if part.parts:
+            count += _attachments(part.parts, needs)
+    return count
+
+
+def _listing(conversation: Conversation, prepared: Prepared, attachments: int) -> tuple[object, ...]:
+    times = [time_key(row.sent_at) for row in prepared.messages if row.sent_at]
+    created, updated = time_key(conversation.created_at), time_key(conversation.updated_at)
+    return (
+        conversation.platform,
+        views.title(conversation),
+        _project(conversation),
+        conversation.created_at,
+        conversation.updated_at,
+        min([*times, created] if created else times, default=updated),
+        max([*times, updated] if updated else times, default=created),
+        len(conversation.messages),
+        attachments,
+        msgspec.json.encode(views.labels(conversation)).decode(),
+        bool(views.edited(conversation, "starred")),
+        bool(views.edited(conversation, "archived")),
+        prepared.trashed,
+        _preview(prepared.messages),
+        views.leaf(conversation),
+        len(prepared.data),
+    )
+
+
+def _project(conversation: Conversation) -> str:
+    chosen = views.edited(conversation, "project")
+    return exact.readable(chosen if isinstance(chosen, str) and chosen else conversation.project)
+
+
+def _preview(messages: list[MessageRow]) -> str:
+    for row in messages:
+        if row.flags & VISIBLE and row.text:
+            return " ".join(row.text[: 2 * _PREVIEW].split())[:_PREVIEW]
+    return ""
+
+
+_FIRST_DAY = date(1970, 1, 1).toordinal() - 1
+
+
+@lru_cache(maxsize=8192)
+def _day(text: str) -> int:
+    try:
+        return max(date.fromisoformat(text).toordinal() - _FIRST_DAY, 1)
+    except ValueError:
+        return 0
+
+
+def day_number(when: str) -> int:
+    """The day of a time, from 1 on for 1970-01-01 and all before; 0 when it is not known. Row numbers begin with it."""
+    return _day(when[:10])
+
+
+# ------------------------------------------------------------------ bytes of documents
+
+
+def pack(data: bytes, compressor: zstandard.ZstdCompressor | None = None) -> tuple[bytes | None, bytes]:
+    """The frames of a document, one after the other, and their lengths if there are several."""
+    compressor = compressor or zstandard.ZstdCompressor(level=_LEVEL)
+    if len(data) <= FRAME:
+        return None, compressor.compress(data)
+    frames = [compressor.compress(data[at : at + FRAME]) for at in range(0, len(data), FRAME)]
+    return struct.pack(f"<{len(frames)}I", *map(len, frames)), b"".join(frames)
+
+
+def unpack(frames: bytes | None, packed: bytes) -> bytes:
+    """The inverse of `pack`. Raises Damaged."""
+    if frames is None:
+        return unpack_frame(packed)
+    lengths = struct.unpack(f"<{len(frames) // 4}I", frames)
+    at, result = 0, []
+    for length in lengths:
+        result.append(unpack_frame(packed[at : at + length]))
+        at += length
+    return b"".join(result)
+
+
+def unpack_frame(packed: bytes) -> bytes:
+    try:
+        return zstandard.ZstdDecompressor().decompress(packed)
+    except zstandard.ZstdError as wrong:
+        raise Damaged("A document in the archive is damaged") from wrong
+
+
+def roles(conversation: Conversation) -> dict[str, int]:
+    """How many messages each role has said."""
+    role = {one.id: one.role for one in conversation.participants}
+    counted: dict[str, int] = {}
+    for message in conversation.messages:
+        name = role.get(message.author, "") or "unknown"
+        counted[name] = counted.get(name, 0) + 1
+    return counted
+
+
+def attachment_keys(conversation: Conversation) -> tuple[list[str], list[str]]:
+    """What names the attachments of a conversation: those that are there, and those that are missing."""
+    stored: list[str] = []
+    missing: list[str] = []
+
+    def collect(message: Message, parts: tuple[Part, ...]) -> None:
+        for part in parts:
+            if part.type == "attachment":
+                key = part.source_id or part.sha256 or f"{message.id}/{part.name}"
+                (stored if part.sha256 else missing).append(key)
+            if part.parts:
+                collect(message, part.parts)
+
+    for message in conversation.messages:
+        for version in (message, *message.previous):
+            if version.parts:
+                collect(version, version.parts)
+    return stored, missing

@@ -1,0 +1,182 @@
+"""The tables of the archive, and how they came to be. docs/design/archive.md tells what each is for."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chatkeep.archive.words import treated
+from chatkeep.errors import Busy, Damaged, VaultTooNew
+
+WAIT_S = 30.0
+_TRY_AGAIN_S = 0.003
+
+TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE counters (
+    archive TEXT PRIMARY KEY, change INTEGER NOT NULL, clock INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY, archive TEXT NOT NULL, id TEXT NOT NULL, change INTEGER NOT NULL,
+    revision TEXT NOT NULL, receipt INTEGER NOT NULL, platform TEXT NOT NULL, title TEXT NOT NULL,
+    project TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, first_at TEXT NOT NULL,
+    last_at TEXT NOT NULL, messages INTEGER NOT NULL, attachments INTEGER NOT NULL, labels TEXT NOT NULL,
+    starred INTEGER NOT NULL, archived INTEGER NOT NULL, trashed INTEGER NOT NULL, preview TEXT NOT NULL,
+    leaf TEXT NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX documents_by_id ON documents (archive, id);
+CREATE INDEX documents_by_change ON documents (archive, change);
+CREATE INDEX documents_by_time ON documents (archive, trashed, last_at);
+CREATE INDEX documents_by_receipt ON documents (receipt);
+CREATE TABLE contents (document INTEGER PRIMARY KEY, frames BLOB, data BLOB NOT NULL);
+CREATE TABLE messages (
+    row INTEGER PRIMARY KEY, document INTEGER NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL,
+    parent INTEGER, shown INTEGER, person INTEGER, flags INTEGER NOT NULL, sent_at TEXT NOT NULL,
+    start INTEGER NOT NULL, length INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX messages_by_place ON messages (document, position);
+CREATE TABLE texts (row INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE people (
+    number INTEGER PRIMARY KEY, archive TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
+    UNIQUE (archive, id, name, role)
+);
+CREATE TABLE takes_part (document INTEGER NOT NULL, person INTEGER NOT NULL, PRIMARY KEY (document, person))
+    WITHOUT ROWID;
+CREATE TABLE attachments (sha256 TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE needs (
+    document INTEGER NOT NULL, sha256 TEXT NOT NULL, name TEXT NOT NULL, media_type TEXT NOT NULL,
+    PRIMARY KEY (document, sha256)
+) WITHOUT ROWID;
+CREATE INDEX needs_by_hash ON needs (sha256);
+CREATE TABLE taken (
+    archive TEXT NOT NULL, importer TEXT NOT NULL, digest BLOB NOT NULL, receipt INTEGER NOT NULL,
+    counts BLOB NOT NULL, PRIMARY KEY (archive, importer, digest)
+) WITHOUT ROWID;
+CREATE INDEX taken_by_receipt ON taken (receipt);
+CREATE TABLE receipts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, archive TEXT NOT NULL, at TEXT NOT NULL, undone_at TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE contributions (
+    number INTEGER PRIMARY KEY, document INTEGER NOT NULL, receipt INTEGER NOT NULL, replaces INTEGER NOT NULL,
+    data BLOB NOT NULL
+);
+CREATE INDEX contributions_by_document ON contributions (document);
+CREATE INDEX contributions_by_receipt ON contributions (receipt);
+CREATE TABLE aliases (archive TEXT NOT NULL, alias TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (archive, alias))
+    WITHOUT ROWID;
+CREATE TABLE prints (print INTEGER NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (print, document)) WITHOUT ROWID;
+CREATE INDEX prints_by_document ON prints (document);
+CREATE TABLE tombstones (archive TEXT NOT NULL, id TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (archive, id))
+    WITHOUT ROWID;
+CREATE TABLE removed (archive TEXT NOT NULL, id TEXT NOT NULL, change INTEGER NOT NULL, PRIMARY KEY (archive, id))
+    WITHOUT ROWID;
+CREATE INDEX removed_by_change ON removed (archive, change);
+CREATE TABLE cursors (archive TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (archive, name))
+    WITHOUT ROWID;
+"""
+
+
+def index_table(name: str) -> str:
+    """The statement that makes a full-text index of that name. It keeps no texts: `texts` has them."""
+    return (
+        f"CREATE VIRTUAL TABLE {name} USING fts5(title, text, hidden, content='', columnsize=0, "
+        """tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co M*'")"""
+    )
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    for statement in TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(index_table("found_1"))
+    configure(connection, "found_1")
+    connection.execute("INSERT INTO about VALUES ('index', 'found_1')")
+
+
+def configure(connection: sqlite3.Connection, index: str) -> None:
+    for option, value in (("automerge", 0), ("crisismerge", 200), ("hashsize", 1 << 24), ("usermerge", 4)):
+        connection.execute(f"INSERT INTO {index}({index}, rank) VALUES (?, ?)", (option, value))
+
+
+# Each takes an archive of the version that is its place in this list to the next one, within one transaction.
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]
+
+
+def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:
+    """A connection in autocommit mode, ready for `transaction`. It may be handed from thread to thread."""
+    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+    connection.execute("PRAGMA secure_delete=FAST")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    connection.create_function("treated", 1, treated, deterministic=True)
+    return connection
+
+
+def prepare(path: Path) -> None:
+    """Makes the archive's file, or brings one of an earlier version up to date. Repeating it changes nothing.
+
+    Raises VaultTooNew when a later version wrote it, Damaged when it is no archive.
+    """
+    connection = connect(path)
+    try:
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            connection.execute("PRAGMA page_size=8192")
+        connection.execute("PRAGMA journal_mode=WAL")
+        if _version(connection, path) < len(MIGRATIONS):
+            with transaction(connection):
+                for migrate in MIGRATIONS[_version(connection, path) :]:
+                    migrate(connection)
+                connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+    except sqlite3.DatabaseError as wrong:
+        if isinstance(wrong, sqlite3.OperationalError):
+            raise
+        raise Damaged(f"{path.name} is not an archive, or it is damaged") from wrong
+    finally:
+        connection.close()
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise VaultTooNew(f"{path.name} was written by a later version of Chatkeep")
+    return version
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    """Begins to write. Asks again often, so that a long import, which pauses briefly, lets others in.
+
+    Raises Busy when nobody let go within WAIT_S [s].
+    """
+    give_up = time.monotonic() + WAIT_S
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as wrong:
+                if wrong.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    raise
+                if time.monotonic() > give_up:
+                    raise Busy("Another program is writing to the archive") from wrong
+                time.sleep(_TRY_AGAIN_S)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is written inside, or none of it."""
+    begin(connection)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,149 @@
+"""Undoing an operation: each conversation becomes what the other operations and people's own doings make of it.
+
+The rule. A conversation is the merge of what each operation brought to it (`contributions`), with the `user` layer
+as it is now. The first contribution of a conversation is not written down while it is the only one: the document
+itself is it. Undoing removes the operation's contributions and merges the rest again; a conversation to which nothing else
+contributed goes. A replacement counts from its place on: what came before it shows again when it is undone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from itertools import takewhile
+
+import msgspec
+import zstandard
+
+from chatkeep.archive.rows import prepare, unpack_frame
+from chatkeep.archive.schema import transaction
+from chatkeep.archive.values import Receipt, Undone
+from chatkeep.archive.writing import Put, Writer, remove_document
+from chatkeep.errors import WrongUse
+from chatkeep.merge import merge, settle
+from chatkeep.model import Conversation, decode, encode
+
+KEPT_FOR = timedelta(days=30)
+
+
+def undo(writer: Writer, receipt: Receipt) -> Undone:
+    if receipt.undone_at:
+        return Undone(0, 0, 0)
+    if receipt.at < too_old():
+        raise WrongUse(f"Receipt {receipt.id} is more than {KEPT_FOR.days} days old and cannot be undone any more")
+    db, number = writer.db, int(receipt.id)
+    removed = restored = 0
+    needed: set[str] = set()
+    with transaction(db):
+        for document, id in touched(db, number):
+            needed.update(row[0] for row in db.execute("SELECT sha256 FROM needs WHERE document = ?", (document,)))
+            now = writer.load(id)
+            rest = without(db, document, number, now)
+            forget(db, document, number)
+            if rest is None:
+                remove_document(db, writer.archive, document)
+                removed += 1
+            else:
+                writer.write_now(Put(prepare(rest), "", 0, rest, contributes=False, replaces=True))
+                restored += 1
+        db.execute("DELETE FROM taken WHERE receipt = ?", (number,))
+        db.execute("UPDATE receipts SET undone_at = ? WHERE number = ?", (now_text(), number))
+        unused = _unused(db, needed)
+        db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
+    for sha256 in unused:
+        writer.files.remove(sha256)
+    return Undone(removed, restored, len(unused))
+
+
+def _unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
+    """Those of the attachments that no conversation needs, nor would need if another operation were undone."""
+    free = {one for one in candidates if not db.execute("SELECT 1 FROM needs WHERE sha256 = ?", (one,)).fetchone()}
+    if free:
+        for (packed,) in db.execute("SELECT data FROM contributions"):
+            data = unpack_frame(packed)
+            free = {one for one in free if one.encode() not in data}
+    return sorted(free)
+
+
+def touched(db: sqlite3.Connection, receipt: int) -> list[tuple[int, str]]:
+    """(number, id) of the conversations that an operation added or changed and that are still there."""
+    return db.execute(
+        "SELECT number, id FROM documents WHERE number IN (SELECT document FROM contributions WHERE receipt = ?1 "
+        "UNION SELECT number FROM documents WHERE receipt = ?1 AND NOT EXISTS "
+        "(SELECT 1 FROM contributions WHERE document = documents.number)) ORDER BY number",
+        (receipt,),
+    ).fetchall()
+
+
+def without(db: sqlite3.Connection, number: int, receipt: int, now: Conversation) -> Conversation | None:
+    """The conversation without what an operation brought; None when nothing is left."""
+    rest = [
+        (replaces, decode(unpack_frame(data)))
+        for replaces, data in db.execute(
+            "SELECT replaces, data FROM contributions WHERE document = ? AND receipt != ? ORDER BY number",
+            (number, receipt),
+        )
+    ]
+    if not rest:
+        return None
+    result = reduce(_join, rest[1:], rest[0][1])
+    users = reduce(merge, (_shell(given) for _, given in rest), _shell(now))
+    # Settling again lets the versions show that people chose.
+    return settle(msgspec.structs.replace(result, user=users.user))
+
+
+def _shell(conversation: Conversation) -> Conversation:
+    return msgspec.structs.replace(conversation, messages=())
+
+
+def forget(db: sqlite3.Connection, number: int, receipt: int) -> None:
+    """Removes what an operation brought to one conversation from the notes."""
+    db.execute("DELETE FROM contributions WHERE document = ? AND receipt = ?", (number, receipt))
+
+
+def too_old() -> str:
+    """Operations that began before this moment cannot be undone any more."""
+    return now_text(-KEPT_FOR)
+
+
+def now_text(later: timedelta = timedelta()) -> str:
+    return (datetime.now(UTC) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def settle_old(db: sqlite3.Connection, archive: str) -> None:
+    """Joins, within the caller's transaction, what operations brought that cannot be undone any more."""
+    last = db.execute("SELECT max(number) FROM receipts WHERE archive = ? AND at < ?", (archive, too_old())).fetchone()[
+        0
+    ]
+    if last is None:
+        return
+    documents = db.execute(
+        "SELECT DISTINCT document FROM contributions JOIN documents ON documents.number = document "
+        "WHERE archive = ? AND contributions.receipt BETWEEN 1 AND ?",
+        (archive, last),
+    ).fetchall()
+    for (document,) in documents:
+        _join_old(db, document, last)
+
+
+def _join_old(db: sqlite3.Connection, document: int, last: int) -> None:
+    rows = db.execute(
+        "SELECT number, receipt, replaces, data FROM contributions WHERE document = ? ORDER BY number", (document,)
+    ).fetchall()
+    old = list(takewhile(lambda row: row[1] <= last, rows))
+    if len(old) == len(rows):
+        db.execute("DELETE FROM contributions WHERE document = ?", (document,))
+        db.execute("UPDATE documents SET receipt = 0 WHERE number = ?", (document,))
+    elif old:
+        joined = reduce(
+            _join, ((row[2], decode(unpack_frame(row[3]))) for row in old[1:]), decode(unpack_frame(old[0][3]))
+        )
+        data = zstandard.ZstdCompressor().compress(encode(joined))
+        db.execute("UPDATE contributions SET receipt = 0, data = ? WHERE number = ?", (data, old[0][0]))
+        db.executemany("DELETE FROM contributions WHERE number = ?", [(row[0],) for row in old[1:]])
+
+
+def _join(before: Conversation, contribution: tuple[int, Conversation]) -> Conversation:
+    replaces, given = contribution
+    return given if replaces else merge(before, given)

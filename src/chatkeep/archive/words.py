@@ -1,0 +1,94 @@
+"""How texts become words of the index, and queries likewise.
+
+The tokenizer of the index (unicode61) takes runs of letters, numbers and marks as words, folds case, and drops the
+accents of Latin letters. For most texts that is right. `treated` rewrites the others before they reach it, for the
+index and for queries alike:
+
+- a run of a script that does not put spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), or whose
+  words take endings (Korean), becomes overlapping pairs of characters and its last character: 你好吗 gives 你好 好吗 吗;
+- an emoji becomes a word of its own, a character of the private planes; skin tones and joiners are dropped;
+- compatible forms (full width, ligatures) become the ordinary ones; accents of Greek, vowel points of Hebrew and
+  Arabic, and the dots of ё are dropped; й, ї and ў keep theirs, as they are letters of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+
+# What unicode61 does right by itself: Latin, Cyrillic without ё, punctuation, signs of currency, arrows, mathematics.
+_ORDINARY = "\x00-\xac\xae-\u02ff\u0400\u0402-\u0450\u0452-\u052f\u2000-\u200a\u200e-\u2027\u2030-\u205e\u20a0-\u20bf"
+_SPECIAL = re.compile(f"[^{_ORDINARY}\u2190-\u22ff\ufffd]")
+_SPACELESS = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u109f\u1780-\u17d3\u1100-\u11ff"
+    "\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uaa60-\uaa7f\uac00-\ud7fb\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+_EMOJI = "\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001f3fa\U0001f400-\U0001faff"
+_DROPPED = re.compile("[\xad\u0640\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+_ACCENTS = re.compile(
+    "(?<![иіуИІУ])[\u0300-\u036f]|[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]"
+)
+_RUN = re.compile(f"[{_SPACELESS}]+|[{_EMOJI}]")
+_LAST_RUN = re.compile(f"[{_SPACELESS}]+\\Z")
+
+
+def is_special(text: str) -> bool:
+    """Whether `treated` may change the text."""
+    return not text.isascii() and _SPECIAL.search(text) is not None
+
+
+def treated(text: str) -> str:
+    """The text as it goes to the tokenizer of the index."""
+    return text if text.isascii() else _RUN.sub(_split, normal(text))
+
+
+def normal(text: str) -> str:
+    """The text with ordinary forms of its characters, without the accents that the tokenizer would keep."""
+    if not is_special(text):
+        return text
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", _DROPPED.sub("", text))))
+
+
+def ends_without_space(text: str) -> int:
+    """The length of the run of a script without spaces at the end of a normal text [characters with their marks]."""
+    found = _LAST_RUN.search(text)
+    return len(_characters(found[0])) if found else 0
+
+
+def has_word(text: str) -> bool:
+    """Whether the tokenizer finds anything in a treated text."""
+    return any(char.isalnum() or unicodedata.category(char)[0] in "LNM" or is_private(char) for char in text)
+
+
+def is_private(char: str) -> bool:
+    return unicodedata.category(char) == "Co"
+
+
+def _split(found: re.Match[str]) -> str:
+    run = found[0]
+    if len(run) == 1 and (emoji := _emoji(run)):
+        return f" {emoji} "
+    characters = _characters(run)
+    pairs = [a + b for a, b in itertools.pairwise(characters)]
+    return f" {' '.join([*pairs, characters[-1]])} "
+
+
+def _emoji(char: str) -> str:
+    code = ord(char)
+    if code >= 0x1F000 and code < 0x1FB00:
+        return chr(0xF0000 + (code & 0xFFFF))
+    return "" if re.match(f"[{_SPACELESS}]", char) else chr(0x100000 + code)
+
+
+def _characters(run: str) -> list[str]:
+    """The characters of a run, each with the marks that stand on it."""
+    result: list[str] = []
+    for char in run:
+        if result and unicodedata.category(char)[0] == "M":
+            result[-1] += char
+        else:
+            result.append(char)
+    return result

@@ -1,0 +1,406 @@
+"""Writing conversations: in batches, each one transaction, with the index filled on a second thread.
+
+Rows are inserted on the caller's thread and the words of the index by one long statement on another, which runs beside
+the caller's Python, as SQLite lets go of the interpreter meanwhile. A batch is closed when the next one is full, so
+at most two are in memory. docs/design/archive.md gives the order of writes and what was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import zstandard
+
+from chatkeep.archive import index
+from chatkeep.archive.files import Files
+from chatkeep.archive.rows import DAY_BITS, LISTING, Prepared, pack, prepare, unpack
+from chatkeep.archive.schema import begin, connect
+from chatkeep.merge import merge
+from chatkeep.model import Conversation, decode, encode
+
+BATCH_BYTES = 6 << 20  # of documents; keeps the write lock for some 150 ms
+BATCH_DOCUMENTS = 2000
+_LEVEL = 1
+_INSERT_DOCUMENT = (
+    f"INSERT INTO documents (number, archive, id, change, revision, receipt, {', '.join(LISTING)}) "
+    f"VALUES (?, ?, ?, ?, ?, ?{', ?' * len(LISTING)})"
+)
+_UPDATE_DOCUMENT = (
+    f"UPDATE documents SET change = ?, revision = ?, {', '.join(f'{name} = ?' for name in LISTING)} WHERE number = ?"
+)
+
+
+@dataclass(slots=True)
+class Known:
+    """A conversation that is there. number: 0 while it waits to be written."""
+
+    number: int
+    revision: str
+
+
+@dataclass(slots=True)
+class Put:
+    """A conversation to be written over the revision `base`, "" when it is new.
+
+    given: what was brought, from which `prepared` was made by merging it with the base.
+    contributes: whether undoing the receipt takes this back. replaces: given stands as it is, without merging.
+    """
+
+    prepared: Prepared
+    base: str
+    receipt: int
+    given: Conversation
+    contributes: bool = True
+    replaces: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    puts: list[Put] = field(default_factory=list)
+    statements: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    size: int = 0
+
+
+class Writer:
+    """Writes to one archive; used by one thread at a time. `close` after `flush`, or what is left is dropped.
+
+    beside: gives a statement that belongs into every transaction.
+    """
+
+    def __init__(self, path: Path, archive: str, files: Files) -> None:
+        self.archive = archive
+        self.files = files
+        self.db = connect(path, cache_kib=32_768)
+        self.reader = connect(path, cache_kib=4096)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-index")
+        self._running: Future[None] | None = None
+        self._batch = _Batch()
+        self._waiting: dict[str, Put] = {}
+        self._written: list[str] = []
+        self._people: dict[tuple[str, str, str], int] = {}
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.beside: Callable[[], tuple[str, tuple[object, ...]]] | None = None
+
+    # -------------------------------------------------------------- what is there
+
+    def known(self, id: str) -> Known | None:
+        """The conversation of that id, among those that wait to be written too."""
+        if (waiting := self._waiting.get(id)) is not None:
+            return Known(0, waiting.prepared.revision)
+        found = self.reader.execute(
+            "SELECT number, revision FROM documents WHERE archive = ? AND id = ?", (self.archive, id)
+        ).fetchone()
+        return Known(*found) if found else None
+
+    def load(self, id: str) -> Conversation:
+        if (waiting := self._waiting.get(id)) is not None:
+            return decode(waiting.prepared.data)
+        return decode(read_document(self.reader, self.archive, id))
+
+    def is_waiting(self, id: str) -> bool:
+        return id in self._waiting
+
+    # -------------------------------------------------------------- what is to be written
+
+    def put(self, put: Put) -> None:
+        if put.prepared.id in self._waiting:
+            self.flush()
+        self._waiting[put.prepared.id] = put
+        self._batch.puts.append(put)
+        self._batch.size += len(put.prepared.data)
+        if self._batch.size >= BATCH_BYTES or len(self._batch.puts) >= BATCH_DOCUMENTS:
+            self._send()
+
+    def write_now(self, put: Put) -> None:
+        """Writes one conversation within a transaction that the caller has begun on `db`."""
+        index.put_in_all(self.db, self._write(_Batch([put])))
+
+    def execute(self, statement: str, values: tuple[object, ...]) -> None:
+        """A statement to be run within the transaction of the present batch, behind its conversations."""
+        self._batch.statements.append((statement, values))
+        if len(self._batch.statements) >= 4 * BATCH_DOCUMENTS:
+            self._send()
+
+    def flush(self, *, always: bool = False) -> None:
+        """Writes all that waits; when it returns, it is on disk. always: write what stands beside, if nothing else."""
+        if always or self._batch.puts or self._batch.statements:
+            self._send()
+        self._settle()
+
+    def tick(self) -> int:
+        """The greatest counter of a stamp that the archive has seen."""
+        found = self.reader.execute("SELECT clock FROM counters WHERE archive = ?", (self.archive,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def tidy(self) -> None:
+        """Joins the pieces of the index, if there are many, a slice at a time."""
+
+    def drop(self) -> None:
+        """Forgets what waits."""
+        self._batch = _Batch()
+        self._waiting.clear()
+
+    def close(self) -> None:
+        try:
+            self._settle()
+        finally:
+            self._pool.shutdown()
+            self.reader.close()
+            self.db.close()
+
+    # -------------------------------------------------------------- a batch
+
+    def _settle(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()
+            for id in self._written:
+                self._waiting.pop(id, None)
+            self._written = []
+
+    def _send(self) -> None:
+        self._settle()
+        if self.beside is not None:
+            self._batch.statements.append(self.beside())
+        batch, self._batch = self._batch, _Batch()
+        begin(self.db)
+        try:
+            rows = self._write(batch)
+        except BaseException:
+            self._roll_back()
+            raise
+        self._written = [put.prepared.id for put in batch.puts]
+        self._running = self._pool.submit(self._complete, rows)
+
+    def _complete(self, rows: list[int]) -> None:
+        """The second half of a batch, on the other thread: the index, the files, the commit."""
+        try:
+            index.put_in_all(self.db, rows)
+            kept = self.files.settle()
+            self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
+            self.db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        self._people.clear()
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+    def _write(self, batch: _Batch) -> list[int]:
+        """Inserts the rows of a batch; gives those that are to be indexed."""
+        transaction = _Transaction(self.db, self.archive, self._people, self._compressor)
+        for put in batch.puts:
+            transaction.put(put)
+        transaction.insert()
+        for statement, values in batch.statements:
+            self.db.execute(statement, values)
+        transaction.finish()
+        return transaction.to_index
+
+
+class _Transaction:
+    """The rows of one transaction, gathered and inserted together."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        archive: str,
+        people: dict[tuple[str, str, str], int],
+        compressor: zstandard.ZstdCompressor,
+    ) -> None:
+        self.db, self.archive, self.people, self.compressor = db, archive, people, compressor
+        found = db.execute("SELECT change, clock FROM counters WHERE archive = ?", (archive,)).fetchone()
+        self.change: int = found[0] if found else 0
+        self.clock: int = found[1] if found else 0
+        self.next_number = db.execute("SELECT coalesce(max(number), 0) FROM documents").fetchone()[0] + 1
+        self.next_rows: dict[int, int] = {}
+        self.to_index: list[int] = []
+        self.documents: list[tuple[object, ...]] = []
+        self.contents: list[tuple[object, ...]] = []
+        self.messages: list[tuple[object, ...]] = []
+        self.texts: list[tuple[int, int, str]] = []
+        self.takes_part: list[tuple[int, int]] = []
+        self.needs: list[tuple[object, ...]] = []
+        self.prints: list[tuple[int, int]] = []
+
+    def put(self, put: Put) -> None:
+        new = put.prepared
+        found = self.db.execute(
+            "SELECT number, revision, trashed FROM documents WHERE archive = ? AND id = ?", (self.archive, new.id)
+        ).fetchone()
+        if (found[1] if found else "") != put.base and not put.replaces:
+            # Somebody else wrote it since it was read.
+            new = self._again(put)
+            if found and found[1] == new.revision:
+                return
+        self.change += 1
+        self.clock = max(self.clock, new.clock)
+        if found:
+            self._replace(put, new, found[0], bool(found[2]))
+        else:
+            number, self.next_number = self.next_number, self.next_number + 1
+            self.documents.append((number, self.archive, new.id, self.change, new.revision, put.receipt, *new.listing))
+            self.db.execute("DELETE FROM removed WHERE archive = ? AND id = ?", (self.archive, new.id))
+            self._gather(number, new, {})
+
+    def _again(self, put: Put) -> Prepared:
+        try:
+            stored = decode(read_document(self.db, self.archive, put.prepared.id))
+        except KeyError:
+            return prepare(put.given)
+        return prepare(merge(stored, put.given))
+
+    # -------------------------------------------------------------- a conversation that is there already
+
+    def _replace(self, put: Put, new: Prepared, number: int, was_trashed: bool) -> None:
+        if put.contributes:
+            self._contribute(put, number)
+        self.db.execute(_UPDATE_DOCUMENT, (self.change, new.revision, *new.listing, number))
+        kept = self._clear(number, new, was_trashed)
+        self._gather(number, new, kept)
+
+    def _contribute(self, put: Put, number: int) -> None:
+        """Notes what was brought, so that undoing it can make the conversation again from what others brought."""
+        there = self.db.execute("SELECT 1 FROM contributions WHERE document = ?", (number,)).fetchone()
+        if not there or put.replaces:
+            frames, data = self.db.execute("SELECT frames, data FROM contents WHERE document = ?", (number,)).fetchone()
+            receipt = 0
+            if not there:
+                receipt = self.db.execute("SELECT receipt FROM documents WHERE number = ?", (number,)).fetchone()[0]
+            self._add_contribution(number, receipt, False, unpack(frames, data))
+        self._add_contribution(number, put.receipt, put.replaces, encode(put.given))
+
+    def _add_contribution(self, number: int, receipt: int, replaces: bool, data: bytes) -> None:
+        self.db.execute(
+            "INSERT INTO contributions (document, receipt, replaces, data) VALUES (?, ?, ?, ?)",
+            (number, receipt, replaces, self.compressor.compress(data)),
+        )
+
+    def _clear(self, number: int, new: Prepared, was_trashed: bool) -> dict[str, int]:
+        """Removes the rows of a document but for texts that stay as they are: message id → row of those."""
+        old = self.db.execute(
+            "SELECT id, row, kind, text FROM messages LEFT JOIN texts USING (row) WHERE document = ?", (number,)
+        ).fetchall()
+        wanted = {row.id: (row.day, row.kind, row.text) for row in new.messages}
+        kept: dict[str, int] = {}
+        gone: list[int] = []
+        for id, row, kind, text in old:
+            if wanted.get(id) == (row >> DAY_BITS, kind, text):
+                kept[id] = row
+            elif text is not None:
+                gone.append(row)
+        if not was_trashed:
+            index.take_out_all(self.db, [*gone, *kept.values()] if new.trashed else gone)
+        elif not new.trashed:
+            self.to_index += kept.values()
+        self.db.executemany("DELETE FROM texts WHERE row = ?", ((row,) for row in gone))
+        for table in ("messages", "contents", "takes_part", "needs", "prints"):
+            self.db.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
+        return kept
+
+    # -------------------------------------------------------------- rows
+
+    def _gather(self, number: int, new: Prepared, kept: dict[str, int]) -> None:
+        self.contents.append((number, *pack(new.data, self.compressor)))
+        people = {one[0]: self._person(one) for one in new.people}
+        self.takes_part += ((number, person) for person in people.values())
+        self.needs += ((number, sha256, *what) for sha256, what in new.needs.items())
+        self.prints += ((found, number) for found in new.prints)
+        for one in new.messages:
+            row = kept.get(one.id)
+            if row is None:
+                row = self._next_row(one.day)
+                if one.text:
+                    self.texts.append((row, one.kind, one.text))
+                    if not new.trashed:
+                        self.to_index.append(row)
+            self.messages.append(
+                (
+                    row,
+                    number,
+                    one.position,
+                    one.id,
+                    one.parent,
+                    one.shown,
+                    people.get(one.author),
+                    one.flags,
+                    one.sent_at,
+                    one.start,
+                    one.length,
+                )
+            )
+
+    def _next_row(self, day: int) -> int:
+        row = self.next_rows.get(day)
+        if row is None:
+            first = day << DAY_BITS
+            found = self.db.execute(
+                "SELECT max(row) FROM messages WHERE row >= ? AND row < ?", (first, first + (1 << DAY_BITS))
+            ).fetchone()[0]
+            row = first if found is None else found + 1
+        self.next_rows[day] = row + 1
+        return row
+
+    def _person(self, one: tuple[str, str, str]) -> int:
+        number = self.people.get(one)
+        if number is None:
+            self.db.execute("INSERT OR IGNORE INTO people VALUES (NULL, ?, ?, ?, ?)", (self.archive, *one))
+            number = self.db.execute(
+                "SELECT number FROM people WHERE (archive, id, name, role) = (?, ?, ?, ?)", (self.archive, *one)
+            ).fetchone()[0]
+            self.people[one] = number
+        return number
+
+    def insert(self) -> None:
+        db = self.db
+        self.messages.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
+        self.texts.sort(key=lambda row: row[0])
+        db.executemany(_INSERT_DOCUMENT, self.documents)
+        db.executemany("INSERT INTO contents VALUES (?, ?, ?)", self.contents)
+        db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
+        db.executemany("INSERT INTO texts VALUES (?, ?, ?)", self.texts)
+        db.executemany("INSERT OR IGNORE INTO takes_part VALUES (?, ?)", self.takes_part)
+        db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?)", self.needs)
+        db.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", self.prints)
+
+    def finish(self) -> None:
+        self.db.execute(
+            "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET change = excluded.change, "
+            "clock = max(clock, excluded.clock)",
+            (self.archive, self.change, self.clock),
+        )
+
+
+def remove_document(db: sqlite3.Connection, archive: str, number: int) -> None:
+    """Removes a conversation and all rows about it, within the transaction of the caller."""
+    id, trashed = db.execute("SELECT id, trashed FROM documents WHERE number = ?", (number,)).fetchone()
+    rows = [row for (row,) in db.execute("SELECT row FROM messages WHERE document = ?", (number,))]
+    if not trashed:
+        index.take_out_all(db, rows)
+    db.execute("DELETE FROM texts WHERE row IN (SELECT value FROM json_each(?))", (json.dumps(rows),))
+    for table in ("messages", "contents", "takes_part", "needs", "prints", "contributions"):
+        db.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
+    db.execute("DELETE FROM documents WHERE number = ?", (number,))
+    db.execute("INSERT INTO counters VALUES (?, 1, 0) ON CONFLICT DO UPDATE SET change = change + 1", (archive,))
+    db.execute(
+        "INSERT OR REPLACE INTO removed SELECT ?, ?, change FROM counters WHERE archive = ?", (archive, id, archive)
+    )
+
+
+def read_document(db: sqlite3.Connection, archive: str, id: str) -> bytes:
+    """The canonical bytes of a conversation by its whole id. Raises KeyError."""
+    found = db.execute(
+        "SELECT frames, data FROM contents WHERE document = "
+        "(SELECT number FROM documents WHERE archive = ? AND id = ?)",
+        (archive, id),
+    ).fetchone()
+    if found is None:
+        raise KeyError(id)
+    return unpack(*found)

@@ -143,11 +143,16 @@ def _passwords(secret: str) -> tuple[list[tuple[str, str]], MistypedKey | None]:
     except MistypedKey as error:
         mistake = error if looks_like_recovery_key(secret) else None
     forms = dict.fromkeys([unicodedata.normalize("NFC", secret), secret, unicodedata.normalize("NFD", secret)])
-    return [(form, PASSPHRASE) for form in forms if form], mistake
+    return [(form, PASSPHRASE) for form in forms if form and _is_whole(form)], mistake
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text holds no half characters; with one of those it cannot be anybody's passphrase."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def check_passphrase(passphrase: str) -> str:
     """The passphrase in the one form it is stored in (NFC). Raises WrongUse when there is nothing in it."""
-    if not passphrase.strip() or "\x00" in passphrase or "\n" in passphrase:
+    if not passphrase.strip() or "\x00" in passphrase or "\n" in passphrase or not _is_whole(passphrase):
         raise WrongUse("A passphrase is one line and not empty.")
     return unicodedata.normalize("NFC", passphrase)

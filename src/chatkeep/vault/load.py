@@ -102,7 +102,8 @@ class _Gathering:
                 self._users[piece].append(document)
         for span, data in _ahead(self._spans(), self._fetch):
             for piece, place in span.blobs:
-                yield from self._came(piece, place, data[place.offset - span.start :][: place.length])
+                at = place.offset - span.start
+                yield from self._came(piece, place, data[at : at + place.length])
         for document in self._late:
             yield self._one_by_one(document)
 

@@ -29,11 +29,15 @@ _PUTS_WAITING = 2
 
 
 class Blob(msgspec.Struct):
-    """A blob on its way: its id, its plain text and its zstd frame."""
+    """A blob on its way: its id, its plain text and its zstd frame.
+
+    proven: the frame was already seen to give the plain text.
+    """
 
     id: bytes
     plain: bytes
     frame: bytes
+    proven: bool = False
 
 
 class Prepared(msgspec.Struct):
@@ -103,7 +107,7 @@ class Packing:
         pieces = [data] if whole else cut(data)
         ids = [revision.digest()] if whole else [hashlib.sha256(piece).digest() for piece in pieces]
         new = [
-            Blob(blob_id, piece, frame if whole else b"")
+            Blob(blob_id, piece, frame if whole else b"", proven=whole and bool(frame))
             for blob_id, piece in dict(zip(ids, pieces, strict=True)).items()
             if piece and not self.has("data", blob_id)
         ]
@@ -142,10 +146,9 @@ class Packing:
         for blob, sealed in zip(blobs, sealed_all, strict=True):
             if self._objects.seal.unseal(sealed) != blob.frame:
                 raise Damaged("A blob did not survive sealing; the memory of this machine may be faulty.")
-        for blob, plain in zip(
-            blobs, expand([blob.frame for blob in blobs], [len(b.plain) for b in blobs]), strict=True
-        ):
-            if plain != blob.plain:
+        machine = zstandard.ZstdDecompressor()
+        for blob in blobs:
+            if not blob.proven and machine.decompress(blob.frame, max_output_size=len(blob.plain)) != blob.plain:
                 raise Damaged("A blob did not survive compressing; the memory of this machine may be faulty.")
 
     def _put(self, kind: Kind) -> None:
@@ -185,15 +188,9 @@ def compress(plains: list[bytes]) -> list[bytes]:
     return [frames[i].tobytes() for i in range(len(plains))]
 
 
-def expand(frames: list[bytes], sizes: list[int]) -> list[bytes]:
-    """The plain text of each frame."""
-    machine = zstandard.ZstdDecompressor()
-    return [machine.decompress(frame, max_output_size=size) for frame, size in zip(frames, sizes, strict=True)]
-
-
 def _expand(given: ZstdFrame) -> bytes:
     try:
-        return expand([given.data], [given.size])[0]
+        return zstandard.ZstdDecompressor().decompress(given.data, max_output_size=given.size)
     except zstandard.ZstdError:
         return b""  # its revision will not fit, and that is how it is told of
 

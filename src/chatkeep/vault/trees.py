@@ -52,9 +52,9 @@ class Trees:
         start = near[0][1].offset
         end = near[-1][1].offset + near[-1][1].length
         data = self._objects.fetch_packed(found.pack, start=start, length=end - start)
-        for other, place in near:
-            self._keep(other, data[place.offset - start :][: place.length], place.size)
-        self._keep(blob_id, data[found.offset - start :][: found.length], found.size)
+        for other, place in [*near, (blob_id, found)]:
+            at = place.offset - start
+            self._keep(other, data[at : at + place.length], place.size)
 
     def _near(self, found: Location) -> list[tuple[bytes, Location]]:
         low, high = found.offset - self._window * 3 // 4, found.offset + found.length + self._window // 4

@@ -63,7 +63,6 @@ class BackupReport(Report, frozen=True, kw_only=True):
 
     snapshot: its id; that of the newest when nothing had changed (`unchanged`). requests: all calls to the provider.
     new_documents: that the vault did not hold. verified: it was read back, and its counts are those of the archive.
-    missing_attachments: that neither this machine nor the vault holds, though an export had them.
     """
 
     snapshot: str
@@ -76,7 +75,6 @@ class BackupReport(Report, frozen=True, kw_only=True):
     requests: int
     verified: bool
     unchanged: bool
-    missing_attachments: int
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,17 +122,16 @@ class RestoreReport(Report, frozen=True, kw_only=True):
 class CheckReport(Report, frozen=True, kw_only=True):
     """A check of a vault.
 
-    ok: nothing is damaged or missing and the counts are those the snapshots promise. damaged, missing: one sentence for
-    each object. read: bytes that were read and verified. affected: ids of the conversations that suffer.
+    ok: nothing is damaged or missing, and the counts are those that the newest snapshot promises. damaged, missing: how
+    many objects and blobs; the problems say which, and which conversations suffer. read: packs read and verified.
     """
 
     ok: bool
-    damaged: list[str]
-    missing: list[str]
+    damaged: int
+    missing: int
     read: int
     snapshots: int
     conversations: int
-    affected: list[str]
 
 
 def to_builtins(report: object) -> object:

@@ -1,0 +1,68 @@
+"""From the row of a connection to what it leads to: the storage, the vault. And this device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chatkeep import providers
+from chatkeep.connections.models import Connection, Device
+from chatkeep.connections.safe import Safe
+from chatkeep.errors import NotFound, WrongUse
+from chatkeep.storage import Retrying, Storage
+from chatkeep.vault import MasterKey, Vault, open_with_master_key
+
+MASTER_KEY = "master key"
+
+
+def this_device(name: str) -> Device:
+    """This machine as backups name it; made at the first call, with the name given then."""
+    return Device.objects.order_by("id").first() or Device.objects.create(name=name)
+
+
+def connections() -> list[Connection]:
+    """All connections, the oldest first."""
+    return list(Connection.objects.all())
+
+
+def connection(name: str = "") -> Connection:
+    """The connection of this name; the only one if no name is given.
+
+    Raises NotFound when there is none, WrongUse when a name is needed to tell which.
+    """
+    found = connections()
+    names = ", ".join(one.name for one in found)
+    if name:
+        for one in found:
+            if one.name == name:
+                return one
+        raise NotFound(f"No connection is called {name!r}.", hint=f"There are: {names}." if names else _FIRST)
+    if not found:
+        raise NotFound("Nothing is connected yet.", hint=_FIRST)
+    if len(found) > 1:
+        raise WrongUse("There are several connections; say which.", hint=f"Their names: {names}.")
+    return found[0]
+
+
+_FIRST = "Connect a place for backups first: chatkeep connect folder PATH"
+
+
+def open_storage(connection: Connection) -> Storage:
+    """The storage of a connection, patient with short outages. The caller closes it.
+
+    Raises Unavailable when the place is not there (a disk that is not plugged in).
+    """
+    return Retrying(providers.open_storage(connection.provider, connection.location))
+
+
+def open_vault(connection: Connection, storage: Storage, *, safe: Safe, home: Path) -> Vault:
+    """The vault of a connection in its opened storage, by the key in the token safe: nobody is asked.
+
+    Raises NotFound when the vault is no longer there, Damaged when the saved key does not open it.
+    """
+    key = safe.unseal(bytes(connection.master_key), place=connection.place(MASTER_KEY))
+    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=vault_cache(home))
+
+
+def vault_cache(home: Path) -> Path:
+    """Where this machine remembers what it has read of vaults; it may be deleted."""
+    return home / "cache" / "vaults"

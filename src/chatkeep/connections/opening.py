@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
 
 from chatkeep import providers
 from chatkeep.connections.models import Connection, Device
 from chatkeep.connections.safe import Safe
-from chatkeep.errors import NotFound, WrongUse
-from chatkeep.storage import Retrying, Storage
+from chatkeep.errors import ChatkeepError, NotFound, WrongUse
+from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Vault, open_with_master_key
 
 MASTER_KEY = "master key"
@@ -66,3 +72,39 @@ def open_vault(connection: Connection, storage: Storage, *, safe: Safe, home: Pa
 def vault_cache(home: Path) -> Path:
     """Where this machine remembers what it has read of vaults; it may be deleted."""
     return home / "cache" / "vaults"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A connection whose vault is open. counting: the storage of the vault, which knows all calls and bytes."""
+
+    connection: Connection
+    vault: Vault
+    counting: Counting
+
+
+@contextmanager
+def opened(connection: Connection, *, safe: Safe, home: Path) -> Iterator[Place]:
+    """The place that a connection leads to, closed at the end of the block. Raises as open_storage and open_vault do.
+
+    A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong.
+    """
+    try:
+        counting = Counting(open_storage(connection))
+        try:
+            yield Place(connection, open_vault(connection, counting, safe=safe, home=home), counting)
+        finally:
+            counting.close()
+    except ChatkeepError as error:
+        Connection.objects.filter(pk=connection.pk).update(trouble=error.what[:500])
+        raise
+
+
+def note_backup(connection: Connection, report: Any) -> None:
+    """Remember a backup that was made: when, and its report as plain values."""
+    Connection.objects.filter(pk=connection.pk).update(backed_up_at=timezone.now(), backed_up=report, trouble="")
+
+
+def note_check(connection: Connection, report: Any) -> None:
+    """Remember a check: when, and its report as plain values."""
+    Connection.objects.filter(pk=connection.pk).update(checked_at=timezone.now(), checked=report, trouble="")

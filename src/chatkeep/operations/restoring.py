@@ -21,6 +21,7 @@ from chatkeep.vault import Snapshot, Vault, VaultDocument
 from chatkeep.vault.snapshot import format_time
 
 _LENGTH = struct.Struct(">I")
+_WHOLE_ID = 36
 
 
 def restore(
@@ -49,17 +50,17 @@ def restore(
     """
     progress(Step("Looking for the snapshot"))
     chosen = choose(vault, snapshot=snapshot, as_of=as_of)
-    wanted = _wanted(archive, vault, chosen, conversations)
+    wanted = sorted({_meant(one, vault, chosen) for one in conversations}) if conversations else None
     with _Beside(beside) as spool:
         plan = _Plan(archive, vault, chosen, spool, replace=replace)
         plan.gather(wanted, progress)
         if dry_run:
-            return plan.report(expected=len(wanted), dry_run=True)
+            return plan.report(dry_run=True)
         plan.fetch_attachments(progress)
         plan.apply(progress)
         plan.verify()
         progress(Step("Done"))
-        return plan.report(expected=len(wanted), dry_run=False)
+        return plan.report(dry_run=False)
 
 
 def choose(vault: Vault, *, snapshot: str = "", as_of: str = "") -> Snapshot:
@@ -82,24 +83,19 @@ def choose(vault: Vault, *, snapshot: str = "", as_of: str = "") -> Snapshot:
     return found[-1]
 
 
-def _wanted(archive: Archive, vault: Vault, snapshot: Snapshot, given: Sequence[str]) -> list[str]:
-    """The full ids of what was asked for; of everything when nothing was named."""
-    held = [id for id in vault.conversations(snapshot) if isinstance(id, str)]
-    if not given:
-        return held
-    return sorted({_meant(one, held) for one in given})
-
-
-def _meant(given: str, held: Sequence[str]) -> str:
-    found = [id for id in held if id.startswith(given)]
+def _meant(given: str, vault: Vault, snapshot: Snapshot) -> str:
+    """The full id of a conversation of the snapshot, by its beginning."""
+    found = [given] if len(given) == _WHOLE_ID else vault.conversations(snapshot, prefix=given)
     if len(found) > 1 and given not in found:
         raise WrongUse(f"{len(found)} conversations begin with {given!r}.", hint="Give more of the id.")
     if not found:
-        raise NotFound(
-            f"The snapshot has no conversation {given!r}.",
-            hint="See what it has with: chatkeep restore --dry-run --json",
-        )
+        raise _absent(given)
     return given if given in found else found[0]
+
+
+def _absent(given: str) -> NotFound:
+    hint = "Another snapshot may have it (chatkeep snapshots); chatkeep restore --dry-run lists what one would bring."
+    return NotFound(f"The snapshot has no conversation {given!r}.", hint=hint)
 
 
 class _Beside:
@@ -141,23 +137,34 @@ class _Plan:
         self._attachments: set[str] = set()
         self._kept = 0
         self._messages = 0
+        self._expected = 0
         self._restored = 0
         self._receipt = ""
 
     # -- before the archive is touched
 
-    def gather(self, wanted: Sequence[str], progress: Progress) -> None:
-        """Fetch and verify the documents, and find out what each would change."""
-        listed = set(wanted)
+    def gather(self, wanted: Sequence[str] | None, progress: Progress) -> None:
+        """Fetch and verify the documents, and find out what each would change. wanted: ids; None means all."""
+        self._expected = self._promised() if wanted is None else len(wanted)
         done = 0
         for found in self._vault.load(self._snapshot, ids=wanted):
-            progress(Step("Fetching", done, len(listed), "conversations"))
+            progress(Step("Fetching", done, self._expected, "conversations"))
             done += 1
             if isinstance(found, Problem):
                 self._problems.append(found)
             else:
                 self._meet(found)
-        progress(Step("Fetching", done, len(listed), "conversations"))
+        progress(Step("Fetching", done, self._expected, "conversations"))
+        if len(self._shall) < self._expected and not self._problems:
+            what = f"{self._expected:,} conversations were expected, and {len(self._shall):,} came."
+            self._problems.append(Problem(f"snapshot {self._snapshot.id[:8]}", what))
+
+    def _promised(self) -> int:
+        """How many conversations the snapshot says it has."""
+        try:
+            return self._vault.manifest(self._snapshot).counts["conversations"]
+        except (NotFound, Damaged, KeyError):
+            return self._snapshot.counts.get("conversations", 0)
 
     def _meet(self, found: VaultDocument) -> None:
         try:
@@ -211,12 +218,12 @@ class _Plan:
             else:
                 self._problems.append(Problem(f"conversation {id}", "It is not here as it should be after the restore."))
 
-    def report(self, *, expected: int, dry_run: bool) -> RestoreReport:
+    def report(self, *, dry_run: bool) -> RestoreReport:
         return RestoreReport(
             snapshot=self._snapshot.id,
             time=format_time(self._snapshot.time),
             dry_run=dry_run,
-            expected=expected,
+            expected=self._expected,
             restored=self._restored,
             changed=len(self._changes),
             messages=self._messages,

@@ -95,6 +95,14 @@ class Vault:
         self._objects.refresh_index()
         return load.load_documents(self._objects, snapshot.tree, ids=ids)
 
+    def conversations(self, snapshot: Snapshot, *, prefix: str) -> list[str]:
+        """The ids of a snapshot that begin with this, sorted; three letters or more cost four small reads at most.
+
+        Raises Damaged when the folder that would list them cannot be read.
+        """
+        self._objects.know(snapshot.tree)
+        return Trees(self._objects).ids(snapshot.tree, prefix)
+
     def attachments(self, snapshot: Snapshot) -> Iterator[tuple[str, int] | Problem]:
         """(sha256, size) of every attachment of a snapshot, sorted, or a problem for a folder that is damaged."""
         self._objects.refresh_index()

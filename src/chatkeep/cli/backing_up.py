@@ -22,9 +22,10 @@ def backup(name: str, as_json: bool) -> int:
     """Save the archive into the vault of a place. Only what changed is sent."""
     from chatkeep.cli import progress, rooms
     from chatkeep.cli.output import write_json
-    from chatkeep.jobs import kinds
 
     app = rooms.App()
+    from chatkeep.jobs import kinds
+
     connection = app.connection(name)
     with app.holding("backup", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(app.settings.home, archive, app.safe, app.device.host)
@@ -113,13 +114,14 @@ def restore(
     """
     from chatkeep.cli import progress, rooms
     from chatkeep.cli.output import write_json
-    from chatkeep.jobs import kinds
 
     if snapshot and as_of:
         raise click.UsageError("--snapshot and --as-of both say which snapshot; give one.")
     if replace and not (dry_run or yes or as_json) and sys.stdin.isatty():
         click.confirm("Put the restored versions in the place of what is here?", abort=True, err=True)
     app = rooms.App()
+    from chatkeep.jobs import kinds
+
     connection = app.connection(name)
     with app.holding("restore", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(app.settings.home, archive, app.safe, app.device.host)
@@ -176,9 +178,10 @@ def check(name: str, read_data: bool, sample: float | None, as_json: bool) -> in
     """Verify a vault: is everything there, and is it what was written?"""
     from chatkeep.cli import progress, rooms
     from chatkeep.cli.output import write_json
-    from chatkeep.jobs import kinds
 
     app = rooms.App()
+    from chatkeep.jobs import kinds
+
     connection = app.connection(name)
     with app.holding("check", connection.subject) as run, app.place(connection) as place:
         with progress.shown(as_json=as_json) as told:

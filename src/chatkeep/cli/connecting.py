@@ -40,10 +40,11 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
     """
     from chatkeep.cli import rooms
     from chatkeep.cli.output import write_json
-    from chatkeep.connections.connecting import connect as connect_place
 
     _check_kit(kit)
     app = rooms.App()
+    from chatkeep.connections.connecting import connect as connect_place
+
     made = connect_place(
         "folder",
         {"path": str(path)},
@@ -85,7 +86,7 @@ def _write_kit(path: Path, made: Connected) -> None:
         recovery_key=made.recovery_key,
         made=datetime.now(UTC).date(),
     )
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(page)
 
 
@@ -119,9 +120,10 @@ def connections(context: click.Context, as_json: bool) -> None:
         return
     from chatkeep.cli import rooms
     from chatkeep.cli.output import say, table, write_json
-    from chatkeep.connections import opening
 
     rooms.App()
+    from chatkeep.connections import opening
+
     found = [_facts(connection) for connection in opening.connections()]
     if as_json:
         write_json(found)
@@ -166,9 +168,11 @@ def test_command(name: str, as_json: bool) -> int:
     """Write, read and delete a small object, and look whether the vault is there."""
     from chatkeep.cli import rooms
     from chatkeep.cli.output import one_line, say, write_json
+
+    app = rooms.App()
     from chatkeep.connections import connecting
 
-    tested = connecting.test(rooms.App().connection(name))
+    tested = connecting.test(app.connection(name))
     if as_json:
         write_json(tested)
         return DONE if tested.ok else FAILED
@@ -189,9 +193,10 @@ def disconnect(name: str, yes: bool, as_json: bool) -> None:
     """Forget a place and the key to its vault on this machine. What lies there stays."""
     from chatkeep.cli import rooms
     from chatkeep.cli.output import say, write_json
-    from chatkeep.connections import connecting
 
     connection = rooms.App().connection(name)
+    from chatkeep.connections import connecting
+
     if not yes and not as_json and sys.stdin.isatty():
         click.echo("To connect again you will need the passphrase or the recovery key of the vault.", err=True)
         click.confirm(f"Disconnect {name}?", abort=True, err=True)

@@ -35,17 +35,13 @@ class LazyGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = _nearest(args[0], list(self._lazily)) if args else ""
-            if near:
-                error.message += f" Did you mean {near!r}?"
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near!r}?", error.ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in self._lazily.items()])
-
-    def short_help(self, name: str) -> str:
-        """What help says of a command in one line."""
-        return self._lazily[name][1]
 
 
 def _nearest(given: str, names: list[str]) -> str:

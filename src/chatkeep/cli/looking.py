@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +30,11 @@ def list_command(chosen: Selection, limit: int, as_json: bool) -> None:
         write_json(found)
         return
     if not found:
-        say("No conversations." if chosen != type(chosen)() else "No conversations yet. Start with: chatkeep import PATH")
+        say(
+            "No conversations."
+            if chosen != type(chosen)()
+            else "No conversations yet. Start with: chatkeep import PATH"
+        )
         return
     rows = [(one.id[:8], when(one.updated_at), one.platform, f"{one.messages:,}", one.title or "-") for one in found]
     table(rows, head=("ID", "Last", "Platform", "Messages", "Title"), wide=4)
@@ -77,19 +82,22 @@ def _hit(hit: Hit) -> dict[str, object]:
 
 
 def _say_found(found: Found) -> None:
-    from chatkeep.cli.output import count, one_line, printable, say, when
+    from chatkeep.cli.output import count, one_line, say, when
 
     for hit in found.hits:
         facts = [hit.conversation[:8], when(hit.sent_at), hit.platform, one_line(hit.title, 60) or "-"]
         say(click.style("  ".join(fact for fact in facts if fact), bold=True))
-        pieces = [
-            click.style(text, fg="yellow", bold=True) if is_match else text
-            for text, is_match in ((printable(" ".join(_kept_ends(text))), is_match) for text, is_match in hit.snippet.pieces)
-        ]
         author = f"{one_line(hit.author, 30)}: " if hit.author else ""
-        say("  " + author + "".join(pieces))
+        say("  " + author + "".join(_styled(text, is_match) for text, is_match in hit.snippet.pieces))
     total = f"{'' if found.exact else 'at least '}{count(found.total, 'hit')}"
     click.echo(f"{len(found.hits):,} of {total}" if found.total > len(found.hits) else total, err=True)
+
+
+def _styled(text: str, is_match: bool) -> str:
+    from chatkeep.cli.output import printable
+
+    shown = printable(" ".join(_kept_ends(text)))
+    return click.style(shown, fg="yellow", bold=True) if is_match else shown
 
 
 def _kept_ends(text: str) -> list[str]:
@@ -125,7 +133,7 @@ def _say_conversation(conversation: object) -> None:
 
     assert isinstance(conversation, Conversation)
     text = printable(preview(conversation, exporter="txt", customisation=Customisation()))
-    if click.get_text_stream("stdout").isatty():
+    if sys.stdout.isatty():
         click.echo_via_pager(text)
     else:
         click.echo(text, nl=not text.endswith("\n"))

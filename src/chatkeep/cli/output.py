@@ -37,14 +37,14 @@ def one_line(text: str, width: int = 0) -> str:
 def write_json(value: Any) -> None:
     """One JSON value and a line end on standard output. msgspec structs become objects."""
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    click.get_binary_stream("stdout").write(data + b"\n")
+    write_bytes(data + b"\n")
 
 
 def write_bytes(data: bytes) -> None:
     """Exactly these bytes on standard output."""
-    stream = click.get_binary_stream("stdout")
-    stream.write(data)
-    stream.flush()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def say(text: str = "") -> None:
@@ -89,14 +89,14 @@ def table(rows: Iterable[Sequence[str]], *, head: Sequence[str], wide: int) -> N
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(file=click.get_text_stream("stdout"), highlight=False, width=None if _is_terminal() else 10_000)
-    found = Table(box=box.SIMPLE_HEAD if _is_terminal() else None, pad_edge=False, show_edge=False)
+    on_terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, highlight=False, width=None if on_terminal else 10_000)
+    found = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, show_edge=False)
     for number, name in enumerate(head):
-        found.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if number == wide and _is_terminal() else None)
+        gives_way = number == wide and on_terminal
+        found.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if gives_way else None)
     for row in rows:
         found.add_row(*(Text(one_line(cell)) for cell in row))
-    console.print(found)
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()
+    with console.capture() as captured:
+        console.print(found)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))

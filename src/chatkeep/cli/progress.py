@@ -40,7 +40,7 @@ class _Line:
         elif now - self._written < EVERY_S:
             return
         self._written = now
-        sys.stderr.write(_CLEAR + text(step, now - self._begun)[:_width()])
+        sys.stderr.write(_CLEAR + text(step, now - self._begun)[: _width()])
         sys.stderr.flush()
 
     def clear(self) -> None:

@@ -11,7 +11,7 @@ import click
 @click.option("--host", default="", help="Listen on this address; this machine alone if not given.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Listen on this port; 0 takes a free one.")
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
-@click.option("--json", "as_json", is_flag=True, hidden=True, help="Accepted as everywhere; there is no result to print.")
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="Accepted; there is no result.")
 def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
     """Open the app in the browser: import, read, search, export, back up.
 
@@ -31,4 +31,3 @@ def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
     open_browser = not no_browser and not as_json and sys.stdout.isatty()
     # By its name, because the command line and the pages do not know one another.
     import_module("chatkeep.web").serve(found, open_browser=open_browser)
-

@@ -53,7 +53,9 @@ def status(as_json: bool) -> int:
     say(found.sentence)
     say(f"  {count(found.conversations, 'conversation')}, {count(found.messages, 'message')} on this machine")
     for place in found.places:
-        last = f"{place.conversations:,} conversations backed up {when(place.backed_up_at)}" if place.backed_up_at else ""
+        last = (
+            f"{place.conversations:,} conversations backed up {when(place.backed_up_at)}" if place.backed_up_at else ""
+        )
         checked = f"checked {when(place.checked_at)}" if place.checked_at else "never checked"
         facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, place.trouble]
         say(f"  {place.name}: " + "; ".join(filter(None, facts)))
@@ -62,9 +64,10 @@ def status(as_json: bool) -> int:
 
 def _status() -> Status:
     from chatkeep.cli import rooms
-    from chatkeep.connections import opening
 
     rooms.App()
+    from chatkeep.connections import opening
+
     with rooms.archive() as archive:
         counts = archive.counts()
         number = archive.number
@@ -83,11 +86,12 @@ def _status() -> Status:
 
 def _place(connection: Any, number: int) -> PlaceStatus:
     report = connection.backed_up or {}
+    is_current = bool(connection.backed_up_at) and connection.backed_up_change == number
     return PlaceStatus(
         name=connection.name,
         backed_up_at=_time(connection.backed_up_at),
         conversations=report.get("conversations", 0),
-        up_to_date=bool(connection.backed_up_at) and connection.backed_up_change == number and not report.get("problems"),
+        up_to_date=is_current and not report.get("problems"),
         checked_at=_time(connection.checked_at),
         trouble=connection.trouble,
     )
@@ -191,10 +195,10 @@ def _archive() -> Iterator[Finding]:
 
 def _connections() -> Iterator[Finding]:
     from chatkeep.cli import rooms
+
+    rooms.App()
     from chatkeep.connections import connecting, opening
 
-    app = rooms.App()
-    _ = app.safe
     found = opening.connections()
     if not found:
         yield Finding("Connections", "note", "None: your chats are on this machine only.")

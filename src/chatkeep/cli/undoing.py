@@ -40,7 +40,7 @@ def trash(ids: tuple[str, ...], back: bool, as_json: bool) -> None:
 @options.yes
 @options.as_json
 def undo(receipt: str, listed: bool, yes: bool, as_json: bool) -> None:
-    """Undo an import or a restore: the last one, or that of a receipt.
+    """Undo an import or a restore: the last that brought something, or that of a receipt.
 
     What it added goes, what it updated goes back; what you did since stays.
     """
@@ -52,7 +52,7 @@ def undo(receipt: str, listed: bool, yes: bool, as_json: bool) -> None:
         if listed:
             _list(archive.receipts(), as_json=as_json)
             return
-        open_ones = [one for one in archive.receipts() if not one.undone_at]
+        open_ones = [one for one in archive.receipts() if not one.undone_at and (one.added or one.updated)]
         if not receipt and not open_ones:
             raise NotFound("There is nothing to undo.")
         meant = archive.receipt(receipt) if receipt else max(open_ones, key=lambda one: int(one.id))

@@ -33,8 +33,8 @@ class Quota(msgspec.Struct, frozen=True):
 class Connected(msgspec.Struct, frozen=True, kw_only=True):
     """What was connected. account: who or where it is, as people know it.
 
-    joined: the place held a vault already. recovery_key: of a vault that was made now, "" for one that was joined; it is
-    kept nowhere, so this is the only moment to show it.
+    joined: the place held a vault already. recovery_key: of a vault that was made now, "" for one that was joined; it
+    is kept nowhere, so this is the only moment to show it.
     """
 
     name: str

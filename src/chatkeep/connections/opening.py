@@ -100,9 +100,11 @@ def opened(connection: Connection, *, safe: Safe, home: Path) -> Iterator[Place]
         raise
 
 
-def note_backup(connection: Connection, report: Any) -> None:
-    """Remember a backup that was made: when, and its report as plain values."""
-    Connection.objects.filter(pk=connection.pk).update(backed_up_at=timezone.now(), backed_up=report, trouble="")
+def note_backup(connection: Connection, report: Any, *, change: int) -> None:
+    """Remember a backup that was made: when, its report as plain values, and the last change that is in it."""
+    Connection.objects.filter(pk=connection.pk).update(
+        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=""
+    )
 
 
 def note_check(connection: Connection, report: Any) -> None:

@@ -17,7 +17,6 @@ from chatkeep import operations
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
 from chatkeep.connections.safe import Safe
-from chatkeep.exporters import Customisation
 from chatkeep.jobs.run import Run
 from chatkeep.jobs.worker import Work
 from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
@@ -36,10 +35,9 @@ class Means:
 
 def back_up(place: opening.Place, means: Means, *, progress: Progress) -> BackupReport:
     """Back up to a place that is open, and remember it with the connection."""
-    report = operations.back_up(
-        means.archive, place.vault, host=means.host, counting=place.counting, progress=progress
-    )
-    opening.note_backup(place.connection, msgspec.to_builtins(report))
+    change = means.archive.number
+    report = operations.back_up(means.archive, place.vault, host=means.host, counting=place.counting, progress=progress)
+    opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
     return report
 
 
@@ -95,7 +93,10 @@ def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
 
 
 def _export(means: Means, run: Run, given: Mapping[str, Any]) -> object:
-    return operations.export_to(
+    from chatkeep.exporters import Customisation  # brings the renderers, which only an export needs
+    from chatkeep.operations.exporting import export_to
+
+    return export_to(
         means.archive,
         msgspec.convert(given.get("selection", {}), Selection),
         exporter=given["format"],

@@ -7,14 +7,13 @@
     restore       everything or chosen conversations back, as of a snapshot; undone by its receipt
     check         whether a vault is whole
 
-Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a value
-whose JSON is a contract. Each leaves whole things only when it is stopped, and goes on where it was when run again. To
-find and read is what `Archive` does itself (`listing`, `search`, `window`); so is undoing (`Archive.undo`).
+Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
+value whose JSON is a contract. Each leaves whole things only when it is stopped, and goes on where it was when run
+again. To find and read is what `Archive` does itself (`listing`, `search`, `window`); so is undoing (`Archive.undo`).
 """
 
 from chatkeep.operations.backing_up import back_up, snapshots
 from chatkeep.operations.checking import check
-from chatkeep.operations.exporting import export_to
 from chatkeep.operations.importing import import_from
 from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
 from chatkeep.operations.reports import (
@@ -47,7 +46,6 @@ __all__ = [
     "Step",
     "back_up",
     "check",
-    "export_to",
     "import_from",
     "quiet",
     "restore",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from chatkeep.errors import Problem
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import BackupReport, SnapshotInfo
 from chatkeep.storage import Counting
-from chatkeep.vault import Contents, Saved, Snapshot, Vault, VaultAttachment
+from chatkeep.vault import Contents, Saved, Snapshot, Vault, VaultAttachment, ZstdFrame
 from chatkeep.vault.snapshot import format_time
 
 
@@ -32,7 +32,7 @@ def back_up(
     counts = archive.counts()
     contents = Contents(
         entries=entries,
-        load=archive.document,
+        load=partial(_load, archive),
         attachments=_attachments(archive),
         tombstones=dict(archive.tombstones()),
         counts={"messages": counts.messages},
@@ -43,29 +43,33 @@ def back_up(
 
     saved = vault.save(contents, host=host, progress=told)
     progress(Step("Verifying"))
-    problems = [*saved.problems, *_differences(vault, saved.snapshot, conversations=len(entries), messages=counts.messages)]
-    return _report(saved, problems, counting)
+    expected = {"conversations": len(entries), "messages": counts.messages}
+    return _report(saved, [*saved.problems, *_differences(vault, saved.snapshot, expected)], counting)
 
 
 def _attachments(archive: Archive) -> Iterator[VaultAttachment]:
     """Every attachment that a document names, held here or not."""
-    for sha256, size, held in archive.named_attachments():
+    for sha256, size, held in archive.named():
         yield VaultAttachment(sha256, size, partial(_open, archive, sha256) if held else None)
+
+
+def _load(archive: Archive, id: str) -> bytes | ZstdFrame:
+    """A document, compressed as the archive has it where that is one piece."""
+    frame = archive.frame(id)
+    return ZstdFrame(*frame) if frame else archive.document(id)
 
 
 def _open(archive: Archive, sha256: str) -> BinaryIO:
     return archive.attachment(sha256).open("rb")
 
 
-def _differences(vault: Vault, snapshot: Snapshot, *, conversations: int, messages: int) -> Iterator[Problem]:
+def _differences(vault: Vault, snapshot: Snapshot, expected: Mapping[str, int]) -> Iterator[Problem]:
     """What the vault says it holds, read back, against what the archive holds."""
     found = vault.manifest(snapshot).counts
-    for name, expected in (("conversations", conversations), ("messages", messages)):
-        if found.get(name) != expected:
-            yield Problem(
-                f"snapshot {snapshot.id[:8]}",
-                f"It holds {found.get(name, 0):,} {name}, but the archive has {expected:,}. Back up again.",
-            )
+    for name, number in expected.items():
+        if found.get(name) != number:
+            what = f"It holds {found.get(name, 0):,} {name}, but the archive has {number:,}. Back up again."
+            yield Problem(f"snapshot {snapshot.id[:8]}", what)
 
 
 def _report(saved: Saved, problems: list[Problem], counting: Counting) -> BackupReport:

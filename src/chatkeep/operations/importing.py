@@ -70,8 +70,7 @@ class _Counter:
     def around(self, source: Source) -> Source:
         """The same source, counted. It lives as long as the one it was made of."""
         self.total = sum(max(member.size, 0) for member in source)
-        counted = Source(source.label, [self._member(member) for member in source])
-        return counted
+        return Source(source.label, [self._member(member) for member in source])
 
     def _member(self, member: Member) -> Member:
         return replace(member, opener=lambda: cast(BinaryIO, _Counted(member.opener(), self)))
@@ -140,4 +139,5 @@ def _report(receipt: ArchiveReceipt, given: list[Given]) -> ImportReport:
         receipt=receipt.id,
         by_role=receipt.by_role,
         shells=receipt.shells,
+        notes=list(receipt.notes),
     )

@@ -34,7 +34,8 @@ class ImportReport(Report, frozen=True, kw_only=True):
     """An import. added, updated, unchanged: conversations. messages: all of the tree in the source.
 
     receipt: the id to undo the import by. by_role: the messages by the role of their author. shells: conversations that
-    the platform has blanked. unknown: blocks kept raw because no importer knows them, by kind.
+    the platform has blanked. unknown: blocks kept raw because no importer knows them, by kind. notes: what is worth
+    knowing and is no problem.
     """
 
     added: int
@@ -47,6 +48,7 @@ class ImportReport(Report, frozen=True, kw_only=True):
     receipt: str
     by_role: dict[str, int]
     shells: int
+    notes: list[str]
 
 
 class ExportReport(Report, frozen=True, kw_only=True):

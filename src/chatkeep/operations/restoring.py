@@ -203,8 +203,9 @@ class _Plan:
         """One operation for all documents; then what lay in the trash is taken out, since it was asked for."""
         if not self._changes:
             return
+        source = f"restore of snapshot {self._snapshot.id[:8]} of {format_time(self._snapshot.time)[:16]}"
         progress(Step("Applying", 0, len(self._changes), "conversations"))
-        self._receipt = self._archive.apply(iter(self._spool), replace=self._replace).receipt
+        self._receipt = self._archive.apply(iter(self._spool), replace=self._replace, source=source).receipt
         for id in self._untrash:
             if not self._replace:
                 self._archive.edit(id, "trashed", False)
@@ -213,10 +214,10 @@ class _Plan:
         """Compare what the archive holds now with what it shall hold."""
         here = {entry.id: entry.revision for entry in self._archive.entries()}
         for id, shall in self._shall.items():
-            if here.get(id) == shall or id in self._untrash and id in here:
+            if here.get(id) == shall or (id in self._untrash and id in here):
                 self._restored += 1
             else:
-                self._problems.append(Problem(f"conversation {id}", "It is not here as it should be after the restore."))
+                self._problems.append(Problem(f"conversation {id}", "It is not here as it should be now."))
 
     def report(self, *, dry_run: bool) -> RestoreReport:
         return RestoreReport(

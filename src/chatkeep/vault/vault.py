@@ -15,6 +15,7 @@ from chatkeep.vault import keys, load, save
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
+from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.readme import README
@@ -62,6 +63,10 @@ class Vault:
     def master_key(self) -> MasterKey:
         """What the token safe keeps, so that the vault opens again without a passphrase."""
         return self._objects.key
+
+    def keys(self) -> list[Key]:
+        """What opens this vault, the oldest first; key files that are damaged are left out."""
+        return keys.listed(self._objects.storage)
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first, with their counts; those of other programs are marked foreign.

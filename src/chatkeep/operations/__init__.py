@@ -1,7 +1,6 @@
 """The product on one page: what command line, pages and jobs call.
 
     import_from   exports into the archive, as one import with one receipt
-    export_to     conversations out of it, as files to read or to keep
     back_up       the archive into a vault; only what changed is sent
     snapshots     what a vault can give back
     restore       everything or chosen conversations back, as of a snapshot; undone by its receipt

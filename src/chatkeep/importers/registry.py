@@ -14,7 +14,10 @@ from chatkeep.importers import Importer
 
 GROUP = "chatkeep.importers"
 
-BUILT_IN = (EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),)
+BUILT_IN = (
+    EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),
+    EntryPoint("whatsapp", "chatkeep.importers.whatsapp:WHATSAPP", GROUP),
+)
 
 
 def load(doors: Iterable[EntryPoint]) -> tuple[Importer, ...]:

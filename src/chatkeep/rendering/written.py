@@ -1,0 +1,286 @@
+"""The parts of a message written for files: as Markdown, and as plain text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from markdown_it import MarkdownIt
+
+from chatkeep import exact
+from chatkeep.model import Part
+from chatkeep.rendering import citations, foreign, links, texts
+from chatkeep.rendering.citations import Note
+from chatkeep.rendering.parts import (
+    EVERYTHING,
+    MAX_NESTING,
+    AttachmentUrl,
+    Showing,
+    label_of,
+    name_of,
+    nowhere,
+    size_of,
+    sources_of,
+    spoken,
+)
+
+# ------------------------------------------------------------------ Markdown
+
+
+def to_markdown(
+    parts: Sequence[Part],
+    platform: str = "",
+    *,
+    attachment_url: AttachmentUrl = nowhere,
+    showing: Showing = EVERYTHING,
+    footnote: str = "",
+) -> str:
+    """The parts of a message that are shown, as Markdown that stands for itself wherever it is put.
+
+    Markdown stays as it was written, but what would be live HTML is escaped and an open code block is closed; plain
+    text is escaped so that it shows as it was. Sources become footnotes; footnote: what makes their names unique.
+    """
+    if len(parts) == 1 and (part := parts[0]).type == "text" and not citations.is_cited(part.text):
+        return _text_as_markdown(exact.readable(part.text), texts.markup_of(part, platform))
+    shown, notes = citations.resolve(parts)
+    notes = notes if showing.citations else []
+    block = partial(_as_markdown, platform=platform, notes=len(notes), footnote=footnote, url=attachment_url)
+    written = [*_written(shown, block, showing, 0), *_footnotes(notes, footnote)]
+    return "\n\n".join(text for text in written if text)
+
+
+def _written(parts: Sequence[Part], block: Callable[..., str], showing: Showing, depth: int) -> Iterator[str]:
+    for part in parts:
+        if showing.shows(part) and part.type != "citation":
+            yield block(part)
+            if part.type not in ("text", "code", "attachment") and depth < MAX_NESTING:
+                yield from _written(part.parts, block, showing, depth + 1)
+
+
+def _as_markdown(part: Part, *, platform: str, notes: int, footnote: str, url: AttachmentUrl) -> str:
+    if part.type == "text":
+        text = _text_as_markdown(exact.readable(part.text), texts.markup_of(part, platform))
+        return citations.replace(text, lambda number: f"[^{footnote}{number}]" if number <= notes else "")
+    if part.type == "code":
+        return fenced(exact.readable(part.text), part.language)
+    if part.type == "attachment":
+        return _attachment_as_markdown(part, url)
+    label = f"*{escape_markdown(label_of(part))}*"
+    if part.type == "thinking":
+        quoted = _text_as_markdown(exact.readable(part.text), part.markup or "markdown")
+        return "\n".join(f"> {line}".rstrip() for line in [label, "", *quoted.splitlines()])
+    return "\n\n".join([label, *(fenced(source, part.language) for source in sources_of(part))])
+
+
+def _text_as_markdown(text: str, markup: str) -> str:
+    if markup == "markdown":
+        return _self_contained(text.strip("\n"))
+    if markup == "html":
+        return foreign.to_markdown(text)
+    if markup == "whatsapp":
+        text = _WHATSAPP_BOLD.sub(r"\1**\2**", text)
+        return _broken(_escaped(text, _NEEDS_ESCAPE_BESIDE_MARKS))
+    return _broken(_escaped(text, _NEEDS_ESCAPE))
+
+
+_WHATSAPP_BOLD = re.compile(r"(?<![\w*])()\*([^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])")
+_NEEDS_ESCAPE = re.compile(r"[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|^[ \t]*(?:[-+>#=]|\d+(?=[.)]))", re.MULTILINE)
+_NEEDS_ESCAPE_BESIDE_MARKS = re.compile(r"[\\\[\]<|$]|^[ \t]*(?:[-+#=]|\d+(?=[.)]))", re.MULTILINE)
+_ADDRESS = re.compile(r"(https?://[^\s<>]+)")
+
+
+def escape_markdown(text: str) -> str:
+    """The text on one line, so that it shows as it is."""
+    return _escaped(" ".join(text.split()), _NEEDS_ESCAPE)
+
+
+def _escaped(text: str, signs: re.Pattern[str]) -> str:
+    """The text with a backslash before what Markdown would take for a sign; addresses stay whole."""
+    if not signs.search(text):
+        return text
+    if "://" not in text:
+        return signs.sub(_backslash, text)
+    pieces = _ADDRESS.split(text)
+    return "".join(
+        piece if at % 2 and links.safe(piece) else signs.sub(_backslash, piece) for at, piece in enumerate(pieces)
+    )
+
+
+def _backslash(found: re.Match[str]) -> str:
+    sign = found[0].lstrip(" \t")
+    margin = found[0][: len(found[0]) - len(sign)]
+    # Of a number that would begin a list, the sign after it is the one to escape.
+    return f"{margin}{sign}\\" if sign.isdigit() else f"{margin}\\{sign}"
+
+
+_LINE_END = re.compile(r"(?<=\S)[ \t]*\n(?=[^\n])")
+
+
+def _broken(text: str) -> str:
+    """The text with its line breaks as Markdown's hard ones."""
+    return _LINE_END.sub("  \n", text.strip("\n")) if "\n" in text else text
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A block of code that no text inside can end."""
+    longest = max((len(run) for run in re.findall("`{3,}", text)), default=2)
+    fence = "`" * max(3, longest + 1)
+    name = re.match(r"[\w+#.-]{0,30}", language.strip())
+    return f"{fence}{name[0] if name else ''}\n{text.strip(chr(10))}\n{fence}"
+
+
+def _attachment_as_markdown(part: Part, attachment_url: AttachmentUrl) -> str:
+    name = escape_markdown(name_of(part))
+    said = [_broken(_escaped(text, _NEEDS_ESCAPE)) for text in spoken(part)]
+    url = attachment_url(part.sha256) if part.sha256 else None
+    if not url:
+        shown = f"*{name} ({'not in the export' if part.missing or not part.sha256 else 'not included here'})*"
+    else:
+        shown = f"{'!' if part.media_type.startswith('image/') else ''}[{name}](<{url}>)"
+    return "\n\n".join([shown, *said])
+
+
+def _footnotes(notes: Sequence[Note], footnote: str) -> Iterator[str]:
+    for note in notes:
+        title = escape_markdown(note.title)
+        yield f"[^{footnote}{note.number}]: " + (f"[{title}](<{note.url}>)" if note.url else title)
+
+
+# ------------------------------------------------------------------ Markdown that stands for itself
+
+_SUSPICIOUS = re.compile(r"<[A-Za-z/!?]")
+_FENCE = re.compile(r"^([ ]*)(`{3,}|~{3,})(.*)$", re.MULTILINE)
+_SPAN = re.compile(r"(?<![`\\])(`+)(?!`)([^`\n|]+)\1(?!`)")
+_ADDRESS_MARK = re.compile(r"<(?=(?:https?://|mailto:)[^\s<>]*>)")
+_LIVE = re.compile(r"<(?=[A-Za-z/!?])")
+_WITH_HTML = MarkdownIt("commonmark", {"html": True, "maxNesting": 30}).enable(["table"])
+
+
+def _self_contained(text: str) -> str:
+    """Markdown without live HTML, and with its last code block closed, so that it cannot swallow what follows."""
+    has_fences = "```" in text or "~~~" in text
+    is_suspicious = "<" in text and _SUSPICIOUS.search(text) is not None
+    if not has_fences and not is_suspicious:
+        return text
+    runs, still_open = _fences(text) if has_fences else ([(False, text)], "")
+    closing = f"\n{still_open}" if still_open and _swallows(text) else ""
+    if not is_suspicious or not any(_SUSPICIOUS.search(_SPAN.sub("", run)) for is_code, run in runs if not is_code):
+        return text + closing
+    return _without_html(text, runs) + closing
+
+
+def _fences(text: str) -> tuple[list[tuple[bool, str]], str]:
+    """The text as runs (is code, text), and the fence that seems to be open at its end.
+
+    Runs are told apart only where every fence stands at the margin: with others (in lists, in quotes) all of it is
+    taken for text, which is the safe side.
+    """
+    runs: list[tuple[bool, str]] = []
+    fence, start, is_plain = "", 0, True
+    for found in _FENCE.finditer(text):
+        margin, run, info = found.groups()
+        is_plain = is_plain and not margin
+        if not fence:
+            if len(margin) < 4 and not (run[0] == "`" and "`" in info):
+                runs.append((False, text[start : found.start()]))
+                fence, start = run, found.start()
+        elif len(margin) < 4 and run[0] == fence[0] and len(run) >= len(fence) and not info.strip():
+            runs.append((True, text[start : found.end()]))
+            fence, start = "", found.end()
+    runs.append((bool(fence), text[start:]))
+    return (runs if is_plain else [(False, text)]), fence
+
+
+def _swallows(text: str) -> bool:
+    """Whether a paragraph after the text would become part of it."""
+    if len(text) > 65_536:
+        return True
+    tokens = _WITH_HTML.parse(f"{text}\n\nafter")
+    return not (
+        len(tokens) > 1 and tokens[-2].type == "inline" and tokens[-2].content == "after" and not tokens[-2].level > 1
+    )
+
+
+def _without_html(text: str, runs: list[tuple[bool, str]]) -> str:
+    """The text with the HTML outside its code escaped; if any is left, with all of it escaped."""
+    if len(text) > 65_536:
+        return _escape_html(text)
+    if not _has_html(text):
+        return text
+    escaped = "".join(run if is_code else _escape_outside_spans(run) for is_code, run in runs)
+    return escaped if not _has_html(escaped) else _escape_html(text)
+
+
+def _escape_outside_spans(run: str) -> str:
+    pieces, end = [], 0
+    for found in _SPAN.finditer(run):
+        pieces += [_escape_html(run[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*pieces, _escape_html(run[end:])])
+
+
+def _escape_html(text: str) -> str:
+    return _LIVE.sub(lambda found: found[0] if _ADDRESS_MARK.match(text, found.start()) else "&lt;", text)
+
+
+def _has_html(text: str) -> bool:
+    try:
+        tokens = _WITH_HTML.parse(text)
+    except Exception:
+        return True
+    inner = [child for token in tokens for child in token.children or ()]
+    return any(token.type in ("html_block", "html_inline") for token in (*tokens, *inner))
+
+
+# ------------------------------------------------------------------ plain text
+
+
+def to_text(
+    parts: Sequence[Part],
+    platform: str = "",
+    *,
+    attachment_url: AttachmentUrl = nowhere,
+    showing: Showing = EVERYTHING,
+) -> str:
+    """The parts of a message that are shown, as plain text; sources are numbered and listed at its end."""
+    if len(parts) == 1 and (part := parts[0]).type == "text" and not citations.is_cited(part.text):
+        return _text_as_text(exact.readable(part.text), part.markup)
+    shown, notes = citations.resolve(parts)
+    notes = notes if showing.citations else []
+    block = partial(_as_text, notes=len(notes), url=attachment_url)
+    written = [*_written(shown, block, showing, 0), "\n".join(_source_lines(notes))]
+    return "\n\n".join(text for text in written if text)
+
+
+def _as_text(part: Part, *, notes: int, url: AttachmentUrl) -> str:
+    if part.type == "text":
+        text = _text_as_text(exact.readable(part.text), part.markup)
+        return citations.replace(text, lambda number: f"[{number}]" if number <= notes else "")
+    if part.type == "code":
+        return exact.readable(part.text).strip("\n")
+    if part.type == "attachment":
+        return _attachment_as_text(part, url)
+    if part.type == "thinking":
+        return _indented(f"[{label_of(part)}]", exact.readable(part.text))
+    return _indented(f"[{label_of(part)}]", "\n".join(sources_of(part)))
+
+
+def _text_as_text(text: str, markup: str) -> str:
+    return foreign.to_text(text) if markup == "html" else text.strip("\n")
+
+
+def _attachment_as_text(part: Part, attachment_url: AttachmentUrl) -> str:
+    url = attachment_url(part.sha256) if part.sha256 else None
+    facts = [size_of(part.size)] if part.size is not None else []
+    facts += [url or ("not in the export" if part.missing or not part.sha256 else "not included here")]
+    return "\n".join([f"[{name_of(part)}: {', '.join(facts)}]", *spoken(part)])
+
+
+def _indented(label: str, text: str) -> str:
+    return "\n".join([label, *(f"    {line}".rstrip() for line in text.splitlines())])
+
+
+def _source_lines(notes: Sequence[Note]) -> Iterator[str]:
+    for note in notes:
+        yield f"[{note.number}] {note.title}" + (f" <{note.url}>" if note.url and note.url != note.title else "")

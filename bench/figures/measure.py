@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+LAUNCH = Path(__file__).with_name("launch.py")
 LOOK_S = 0.1  # between two looks at the memory of several processes
 
 
@@ -30,39 +31,36 @@ class Failed(Exception):
 def cost_of(
     command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, accept: tuple[int, ...] = (0,)
 ) -> Cost:
-    """Run a command to its end, alone in a session of its own.
+    """Run a command to its end, in a session of its own.
 
     Processor time counts the children it waited for. Memory is the largest resident set of one process, or, where
     that is more, the sum of what several processes hold at one moment (shared pages divided among them).
     Raises Failed when it ends with another exit code than accepted.
     """
-    begin = time.perf_counter()
+    reading, writing = os.pipe()
     with subprocess.Popen(
-        [str(part) for part in command],
+        [sys.executable, "-I", "-S", str(LAUNCH), str(writing), *map(str, command)],
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        pass_fds=(writing,),
         start_new_session=True,
-    ) as process:
-        together = _Together(process.pid)
-        complaint: list[bytes] = []
-        reader = threading.Thread(target=lambda: complaint.append(process.stderr.read() if process.stderr else b""))
-        reader.start()
-        output = process.stdout.read() if process.stdout else b""
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        reader.join()
-        peak = max(used.ru_maxrss / 1024, together.stop())
-    if process.returncode not in accept:
-        said = b"".join(complaint).decode(errors="replace")[-800:]
-        raise Failed(f"{' '.join(map(str, command))}: exit code {process.returncode}\n{said}")
-    return Cost(wall, used.ru_utime + used.ru_stime, peak, output.decode(errors="replace"))
+    ) as launcher:
+        os.close(writing)
+        together = _Together(launcher.pid)
+        output, complaint = launcher.communicate()
+        several = together.stop()
+    with os.fdopen(reading) as report:
+        code, wall, cpu, resident = report.read().split() or ("-1", "0", "0", "0")
+    if int(code) not in accept:
+        said = complaint.decode(errors="replace")[-800:]
+        raise Failed(f"{' '.join(map(str, command))}: exit code {code}\n{said}")
+    return Cost(float(wall), float(cpu), max(int(resident) / 1024, several), output.decode(errors="replace"))
 
 
 class _Together:
-    """Watches the memory of all processes of one session; with one process the kernel's own figure is better."""
+    """Watches the memory of all processes of one session but its leader; the kernel's own figure is better for one."""
 
     def __init__(self, session: int) -> None:
         self.session = session
@@ -78,7 +76,8 @@ class _Together:
 
     def _watch(self) -> None:
         while not self.over.wait(LOOK_S):
-            members = [one for one in Path("/proc").iterdir() if one.name.isdigit() and _session(one) == self.session]
+            processes = (one for one in Path("/proc").iterdir() if one.name.isdigit())
+            members = [one for one in processes if int(one.name) != self.session and _session(one) == self.session]
             if len(members) > 1:
                 self.highest = max(self.highest, sum(map(_share, members)))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from chatkeep.archive import Archive
 from corpus.blocks import text_model
 
 PLAIN = """
@@ -32,6 +33,12 @@ def words(count: int = 200) -> list[str]:
     rng = random.Random("ranked")
     clean = [word.strip(".?!").lower() for word in rng.choices(tape, k=count // 2)]
     return clean + rng.sample(sorted({word.strip(".?!").lower() for word in tape}), count // 2)
+
+
+def ours(home: Path) -> Latency:
+    """What the archive's own search takes."""
+    with Archive.open(home) as archive:
+        return timed(archive.search, messages=archive.counts().messages)
 
 
 def plain(database: Path) -> Latency:

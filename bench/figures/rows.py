@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import ranked
 from .corpora import Corpora
 from .measure import Cost, cost_of, interleaved, median
 from .peers import Convoviz, Restic, floor, python_start, ripgrep
@@ -123,6 +124,20 @@ def _grepping(word: str, folder: Path) -> Callable[[int], Cost]:
     return lambda _: ripgrep(word, folder)
 
 
+def ranked_search(run: Run) -> Iterator[Row]:
+    """Any word, two hundred of them, in the library itself: over a million messages if --large."""
+    export = run.corpora.chatgpt(95_000 if run.large else run.conversations, layout="sharded")
+    home = run.fresh("home")
+    Chatkeep(home).add(export)
+    floor(export, run.fresh("floor"))
+    ours, plain = ranked.ours(home), ranked.plain(run.folder / "floor" / "floor.sqlite3")
+    name = f"ranked search with snippets, {ours.messages:,} messages"
+    yield Row(what=f"{name}, p50", ours=ours.p50, unit="ms", peer_name=f"`ORDER BY rank` {plain.p50:,.1f} ms")
+    yield Row(
+        what="the same, p99", ours=ours.p99, unit="ms", peer_name=f"`ORDER BY rank` {plain.p99:,.1f} ms", reach=30
+    )
+
+
 def backup(run: Run) -> Iterator[Row]:
     """A first backup, one of 20 changes, one of nothing, beside restic on the same documents as files."""
     home = run.fresh("home")
@@ -191,5 +206,6 @@ GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "start": start,
     "import": imports,
     "search": search,
+    "ranked": ranked_search,
     "backup": backup,
 }

@@ -109,6 +109,16 @@ def check_range(start: int, length: int | None) -> None:
         raise WrongUse("A range of bytes cannot start or end before its beginning.")
 
 
+def watch(storage: Storage, name: str) -> Callable[[], None]:
+    """Have an object removed should this process die, where the storage can do that (a folder can).
+
+    Gives what ends the watch and removes the object; calling it twice is quiet. Elsewhere it does nothing. It is for
+    locks: one that outlives its process would keep others from the vault until it grows stale.
+    """
+    watching: Callable[[str], Callable[[], None]] | None = getattr(storage, "watch", None)
+    return watching(name) if watching else lambda: None
+
+
 class Around:
     """A storage that hands every call to another one; the wrappers below change what they are about."""
 
@@ -133,6 +143,9 @@ class Around:
 
     def delete(self, name: str) -> None:
         self.inner.delete(name)
+
+    def watch(self, name: str) -> Callable[[], None]:
+        return watch(self.inner, name)
 
     def close(self) -> None:
         self.inner.close()
@@ -332,3 +345,6 @@ class Below(Around):
 
     def delete(self, name: str) -> None:
         self.inner.delete(self._name(name))
+
+    def watch(self, name: str) -> Callable[[], None]:
+        return watch(self.inner, self._name(name))

@@ -20,12 +20,14 @@ def python(program: str) -> list[str]:
 
 
 def test_cost_counts_time_processor_and_memory_of_the_process() -> None:
-    idle = cost_of(python("import time; time.sleep(0.3); print('done')"))
     busy = cost_of(python("x = bytearray(b'1') * 150_000_000; sum(i * i for i in range(2_000_000))"))
+    ballast = bytearray(b"1") * 200_000_000  # of the process that measures: no part of the figure
+    idle = cost_of(python("import time; time.sleep(0.3); print('done')"))
     assert idle.output == "done\n"
     assert idle.wall > 0.3 > idle.cpu
     assert busy.cpu > idle.cpu
     assert busy.peak > 150 > idle.peak
+    assert ballast
 
 
 def test_memory_of_several_processes_is_added_up() -> None:

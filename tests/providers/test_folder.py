@@ -4,12 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from chatkeep.errors import NotFound, QuotaFull, Refused, Unavailable
 from chatkeep.providers.folder import PARTIAL, SWEEP_AFTER_S, Folder
+from chatkeep.storage import watch
 from chatkeep.testing.storage_suite import StorageSuite
 
 
@@ -157,3 +159,40 @@ def test_unfinished_files_cannot_be_reached_by_name(place: Path) -> None:
         storage.put(f"{PARTIAL}/x", b"")
     with pytest.raises(Refused):
         storage.listing(f"{PARTIAL}/")
+
+
+_WATCHING = """
+import sys, time
+from pathlib import Path
+from chatkeep.providers.folder import Folder
+from chatkeep.storage import Below, Counting, watch
+storage = Counting(Below(Folder(Path(sys.argv[1])), "Vault"))
+watch(storage, "locks/it's mine $(touch x)")
+storage.put("locks/it's mine $(touch x)", b"x")
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_watched_object_goes_when_its_process_is_killed_and_no_other_does(place: Path) -> None:
+    storage = Folder(place, new=True)
+    storage.put("Vault/locks/another", b"x")
+    command = [sys.executable, "-c", _WATCHING, str(place)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"}, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        assert len(storage.listing()) == 2
+        process.kill()
+    deadline = time.monotonic() + 10
+    while len(storage.listing()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [stored.name for stored in storage.listing()] == ["Vault/locks/another"]
+
+
+def test_a_watch_that_is_ended_removes_its_object_and_ending_it_twice_is_quiet(place: Path) -> None:
+    storage = Folder(place, new=True)
+    ended = watch(storage, "a")
+    storage.put("a", b"x")
+    ended()
+    ended()
+    assert storage.listing() == []

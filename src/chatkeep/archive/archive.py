@@ -262,6 +262,17 @@ class Archive:
         """Hash and size [bytes] of every attachment that is held here, by hash."""
         yield from self._db.execute("SELECT sha256, size FROM attachments ORDER BY sha256")
 
+    def named(self) -> Iterator[tuple[str, int, bool]]:
+        """Hash, size [bytes, 0 if not known] and whether it is held here, of every attachment that a document names."""
+        rows = self._db.execute(
+            "SELECT DISTINCT n.sha256, coalesce(a.size, 0), a.sha256 IS NOT NULL FROM needs n "
+            "JOIN documents d ON d.number = n.document LEFT JOIN attachments a ON a.sha256 = n.sha256 "
+            "WHERE d.archive = ? ORDER BY n.sha256",
+            (self.id,),
+        )
+        for sha256, size, is_held in rows:
+            yield sha256, size, bool(is_held)
+
     # -------------------------------------------------------------- for the vault
 
     def entries(self) -> Iterator[Entry]:
@@ -270,6 +281,21 @@ class Archive:
             "SELECT id, revision, updated_at FROM documents WHERE archive = ? ORDER BY id", (self.id,)
         ):
             yield Entry(*row)
+
+    def frame(self, id: str) -> tuple[bytes, int] | None:
+        """A document as it is kept, one zstd frame, and its plain size [bytes]; None when it is kept in several.
+
+        id: all of it. Raises NotFound.
+        """
+        found = self._db.execute(
+            "SELECT c.frames, c.data, d.bytes FROM documents d JOIN contents c ON c.document = d.number "
+            "WHERE d.archive = ? AND d.id = ?",
+            (self.id, id),
+        ).fetchone()
+        if found is None:
+            raise NotFound(f"There is no conversation {id}")
+        frames, data, size = found
+        return (data, size) if frames is None else None
 
     @property
     def number(self) -> int:

@@ -128,6 +128,8 @@ def _message_rows(
     for position, (message, raw) in enumerate(zip(messages, encoded, strict=True)):
         found = _attachments(message.parts, prepared.needs)
         attachments += found
+        for version in message.previous:  # they keep their attachments, but nobody sees two
+            _attachments(version.parts, prepared.needs)
         text = views.plain_text(message)
         if text and not text.strip():
             text = ""

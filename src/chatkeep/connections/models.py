@@ -45,6 +45,7 @@ class Connection(models.Model):
     account, quota: as the provider said when it was last asked.
     master_key: of the vault, sealed, so that a passphrase is asked for once and scrypt is paid once.
     backed_up, checked: the last reports, as `operations` gives them.
+    backed_up_change: the number of the archive's last change that is in the last backup.
     trouble: why the last run failed, "" when it did not.
     """
 
@@ -59,6 +60,7 @@ class Connection(models.Model):
     tokens = models.BinaryField(default=bytes)
     connected_at = models.DateTimeField(auto_now_add=True)
     backed_up_at = models.DateTimeField(null=True, default=None)
+    backed_up_change = models.BigIntegerField(default=0)
     backed_up = models.JSONField(null=True, default=None)
     checked_at = models.DateTimeField(null=True, default=None)
     checked = models.JSONField(null=True, default=None)

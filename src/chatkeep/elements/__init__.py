@@ -1,7 +1,6 @@
 """Large JSON and JSON Lines files, element by element and line by line."""
 
 from chatkeep.elements.array import Element, elements
-from chatkeep.elements.first import first_lines, first_value
 from chatkeep.elements.lines import Line, lines
 
-__all__ = ["Element", "Line", "elements", "first_lines", "first_value", "lines"]
+__all__ = ["Element", "Line", "elements", "lines"]

@@ -34,7 +34,8 @@ class ImportReport(Report, frozen=True, kw_only=True):
     """An import. added, updated, unchanged: conversations. messages: all of the tree in the source.
 
     receipt: the id to undo the import by. by_role: the messages by the role of their author. shells: conversations that
-    the platform has blanked. unknown: blocks kept raw because no importer knows them, by kind.
+    the platform has blanked. unknown: blocks kept raw because no importer knows them, by kind. notes: what is worth
+    knowing and is no problem.
     """
 
     added: int
@@ -47,6 +48,7 @@ class ImportReport(Report, frozen=True, kw_only=True):
     receipt: str
     by_role: dict[str, int]
     shells: int
+    notes: list[str]
 
 
 class ExportReport(Report, frozen=True, kw_only=True):
@@ -63,7 +65,6 @@ class BackupReport(Report, frozen=True, kw_only=True):
 
     snapshot: its id; that of the newest when nothing had changed (`unchanged`). requests: all calls to the provider.
     new_documents: that the vault did not hold. verified: it was read back, and its counts are those of the archive.
-    missing_attachments: that neither this machine nor the vault holds, though an export had them.
     """
 
     snapshot: str
@@ -76,7 +77,6 @@ class BackupReport(Report, frozen=True, kw_only=True):
     requests: int
     verified: bool
     unchanged: bool
-    missing_attachments: int
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,17 +124,16 @@ class RestoreReport(Report, frozen=True, kw_only=True):
 class CheckReport(Report, frozen=True, kw_only=True):
     """A check of a vault.
 
-    ok: nothing is damaged or missing and the counts are those the snapshots promise. damaged, missing: one sentence for
-    each object. read: bytes that were read and verified. affected: ids of the conversations that suffer.
+    ok: nothing is damaged or missing, and the counts are those that the newest snapshot promises. damaged, missing: how
+    many objects and blobs; the problems say which, and which conversations suffer. read: packs read and verified.
     """
 
     ok: bool
-    damaged: list[str]
-    missing: list[str]
+    damaged: int
+    missing: int
     read: int
     snapshots: int
     conversations: int
-    affected: list[str]
 
 
 def to_builtins(report: object) -> object:

@@ -14,9 +14,10 @@ import errno
 import os
 import secrets
 import stat
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -193,8 +194,29 @@ class Folder:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
 
+    def watch(self, name: str) -> Callable[[], None]:
+        """Have an object removed when this process ends, however it ends, or the function given back is called.
+
+        A shell waits for the end of a pipe that only this process holds open. See storage.watch.
+        """
+        command = ["/bin/sh", "-c", 'read -r _; rm -f -- "$1"', "sh", str(self._file(name))]
+        quiet = subprocess.DEVNULL
+        try:
+            shell = subprocess.Popen(  # noqa: S603 - a fixed script; the name is an argument and not part of it
+                command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True
+            )
+        except OSError:  # no shell here; the object stays until it grows stale
+            return lambda: None
+        return lambda: _end(shell)
+
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _end(shell: subprocess.Popen[bytes]) -> None:
+    if shell.stdin and not shell.stdin.closed:
+        shell.stdin.close()
+        shell.wait()
 
 
 def _write(path: Path, data: bytes) -> os.stat_result:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from chatkeep.errors import UnsafeSource
+
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -13,9 +15,9 @@ class Limits(msgspec.Struct, frozen=True):
 
     entries: files in all that is given, folders not counted.
     ratio: how many bytes one packed byte may become, counted on the bytes really inflated.
-    ratio_from: bytes of one member before its ratio is looked at; small members may be very regular.
+    ratio_from: bytes before the ratio is looked at; small files may be very regular.
     inflated: bytes that all members together may hold.
-    nested: zips inside zips that are looked into; a zip inside one of those stays closed.
+    nested: zips inside that are looked into; a zip inside one of those stays closed.
     """
 
     entries: int = 100_000
@@ -23,3 +25,28 @@ class Limits(msgspec.Struct, frozen=True):
     ratio_from: int = 10 * MIB
     inflated: int = 200 * GIB
     nested: int = 100
+
+    def is_too_dense(self, inflated: int, packed: int) -> bool:
+        """Whether so many bytes [inflated] from so few [packed] are a zip bomb."""
+        return inflated > self.ratio_from and inflated > self.ratio * packed
+
+
+def too_dense(where: str, limits: Limits) -> UnsafeSource:
+    return UnsafeSource(
+        f"{where} grows to more than {limits.ratio} times its packed size, as a zip bomb does.",
+        hint="If you trust it, unpack it yourself and give the folder.",
+    )
+
+
+def too_many(where: str, limits: Limits) -> UnsafeSource:
+    return UnsafeSource(
+        f"{where} holds more than {limits.entries:,} files.",
+        hint="Give only the part that holds the conversations.",
+    )
+
+
+def too_large(where: str, limits: Limits) -> UnsafeSource:
+    return UnsafeSource(
+        f"{where} holds more than {limits.inflated:,} bytes.",
+        hint="Give only the part that holds the conversations.",
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import BinaryIO
 
-from chatkeep.errors import UnsafeSource
+from chatkeep.errors import Damaged, UnsafeSource
 
 READ_LIMIT = 64 << 20
 
@@ -35,6 +35,10 @@ class Member:
         """The last step of the name."""
         return self.name.rpartition("/")[2]
 
+    def called(self, name: str) -> Member:
+        """The same member under another name."""
+        return self if name == self.name else replace(self, name=name)
+
     def open(self) -> BinaryIO:
         """A new stream from the first byte, for reading onwards only; the caller closes it.
 
@@ -44,9 +48,15 @@ class Member:
         return self.opener()
 
     def head(self, n: int) -> bytes:
-        """The first n bytes, fewer when there are no more."""
-        with self.open() as stream:
-            return stream.read(n)
+        """The first n bytes; fewer when there are no more, or none that are whole."""
+        data = b""
+        try:
+            with self.open() as stream:
+                while len(data) < n and (piece := _some(stream, n - len(data))):
+                    data += piece
+        except Damaged:
+            return data
+        return data
 
     def read(self, limit: int = READ_LIMIT) -> bytes:
         """All bytes. Raises UnsafeSource when there are more than limit [bytes], Damaged as open() does."""
@@ -58,3 +68,9 @@ class Member:
                 hint="Give the export exactly as the platform made it.",
             )
         return data
+
+
+def _some(stream: BinaryIO, n: int) -> bytes:
+    """Up to n bytes that can be had at once, so that damage later on does not cost those before it."""
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    return read(n)

@@ -1,28 +1,39 @@
-"""Names of members: which are noise, which are unsafe, and in which order people expect them.
+"""Names of members: which are noise, which mean harm, and in which order people expect them.
 
-A member's name never becomes a path on this machine. It is judged all the same, because a name that tries to lead
-outside says that the source was made to deceive.
+A member's name never becomes a path on this machine, so nothing is left out for its name alone. A name that tries to
+lead outside is made harmless and told, because it says that the source was made to deceive, or by a careless program.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-
-LONGEST = 1000
+from collections.abc import Iterable
 
 _NOISE = {".ds_store", "thumbs.db", "desktop.ini"}
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DIGITS = re.compile(r"([0-9]+)")
 
-type_key = tuple[tuple[tuple[int, int, str], ...], ...]
+NaturalKey = tuple[tuple[tuple[int, int, str], ...], ...]
 
 
 def clean(name: str) -> str:
-    """The name with forward slashes and without empty or "." steps: "a\\\\.\\\\b" is "a/b"."""
-    steps = name.replace("\\", "/").split("/")
-    return "/".join(step for step in steps if step not in ("", "."))
+    r"""The name as a plain relative path: "C:\\a\\..\\.\\b" is "a/b". Empty when nothing of it is left."""
+    slashed = _CONTROL.sub("_", name.replace("\\", "/"))
+    steps = _DRIVE.sub("", slashed, count=1).split("/") if _DRIVE.match(slashed) else slashed.split("/")
+    return "/".join(step for step in steps if step not in ("", ".", ".."))
+
+
+def objection(name: str) -> str:
+    """Why a name as written in a zip is unsafe, in a few words; empty when it is fine."""
+    slashed = name.replace("\\", "/")
+    if slashed.startswith("/"):
+        return "an absolute path"
+    if _DRIVE.match(slashed):
+        return "a path with a drive letter"
+    if ".." in slashed.split("/"):
+        return "a path that leads outside"
+    return "a name with control characters" if _CONTROL.search(name) else ""
 
 
 def is_noise(name: str) -> bool:
@@ -31,51 +42,38 @@ def is_noise(name: str) -> bool:
     return "__MACOSX" in steps or steps[-1].startswith("._") or steps[-1].casefold() in _NOISE
 
 
-def objection(name: str) -> str:
-    """Why a name as written in a zip is unsafe, in a few words; empty when it is fine."""
-    slashed = name.replace("\\", "/")
-    steps = slashed.split("/")
-    if any(ord(letter) < 32 for letter in name):
-        return "control characters in the name"
-    if slashed.startswith("/"):
-        return "an absolute path"
-    if _DRIVE.match(slashed):
-        return "a path with a drive letter"
-    if ".." in steps:
-        return "a path that leads outside"
-    if any(_DEVICE.fullmatch(step.strip(" .")) for step in steps):
-        return "the name of a device"
-    if len(name) > LONGEST:
-        return "a name that is too long"
-    return "" if clean(name) else "an empty name"
-
-
-def unique(name: str, taken: Collection[str]) -> str:
-    """The name, or with a numbered folder before its last step when it is taken: "chats/(2)/list.json".
+class UniqueNames:
+    """Gives every name once. One given before gets a numbered folder before its last step: "chats/(2)/list.json".
 
     The base name stays as it is, because importers know files by it.
     """
-    if name not in taken:
-        return name
-    folder, slash, base = name.rpartition("/")
-    number = 2
-    while (other := f"{folder}{slash}({number})/{base}") in taken:
-        number += 1
-    return other
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._count: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        folder, slash, base = name.rpartition("/")
+        unique = name
+        while unique in self._taken:
+            self._count[name] = self._count.get(name, 1) + 1
+            unique = f"{folder}{slash}({self._count[name]})/{base}"
+        self._taken.add(unique)
+        return unique
 
 
-def natural(name: str) -> type_key:
+def natural(name: str) -> NaturalKey:
     """A key to sort by as people count: message_9 before message_10, folder by folder."""
     return tuple(_natural_step(step) for step in name.split("/"))
 
 
 def _natural_step(step: str) -> tuple[tuple[int, int, str], ...]:
-    pieces = [piece for piece in _DIGITS.split(step.casefold()) if piece]
-    return (*(_natural_piece(piece) for piece in pieces), (2, 0, step))
+    pieces = (piece for piece in _DIGITS.split(step.casefold()) if piece)
+    return (*(_natural_piece(piece) for piece in pieces), (-1, 0, step))
 
 
 def _natural_piece(piece: str) -> tuple[int, int, str]:
     if not _DIGITS.fullmatch(piece):
         return (1, 0, piece)
-    digits = piece.lstrip("0")
+    digits = piece.lstrip("0")  # never an int: a name may hold thousands of digits
     return (0, len(digits), digits)

@@ -9,15 +9,15 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from chatkeep.errors import Damaged, NotFound, Problem, Refused, UnsafeSource
-from chatkeep.source import names, zips
-from chatkeep.source.limits import Limits
+from chatkeep.source import names, records, zips
+from chatkeep.source.limits import Limits, too_large, too_many
 from chatkeep.source.member import Member
 from chatkeep.source.streams import SharedFile, stream
 
@@ -25,9 +25,10 @@ TOLD_ONE_BY_ONE = 20
 SPOOL_IN_MEMORY = 16 << 20
 
 _CUT = (
-    "The zip is cut off, so files at its end are missing; what could be found was read. "
+    "The zip is cut off or damaged at its end, so files are missing; those that could be found were read. "
     "Download the export again for the rest."
 )
+_BY_HAND = "Unpack the zip yourself and give the folder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,99 +40,114 @@ class Found:
     digest: Callable[[], str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Zip:
+    """A zip that is being looked into. called: in problems. below: what its names are put under."""
+
+    file: SharedFile
+    called: str
+    below: str
+    inside: bool = False
+    seen: dict[str, records.Entry] = field(default_factory=dict)
+
+
 class Opening:
     """Collects members, counts them against the limits and keeps zips open until close."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._members: dict[str, Member] = {}
+        self._members: list[Member] = []
+        self._names = names.UniqueNames()
+        self._tops = names.UniqueNames()
         self._problems: list[Problem] = []
-        self._left_out: dict[str, list[str]] = {}
-        self._looked_into = 0
+        self._said: dict[str, list[str]] = {}
+        self._zips_inside = 0
         self._bytes = 0
         self._open = ExitStack()
 
     def open(self, paths: list[Path]) -> Found:
-        tops: set[str] = set()
-        for path in _once(paths):
-            top = names.unique(_text(path.name), tops) if len(paths) > 1 else ""
-            tops.add(top)
-            self._add_given(path, top)
-        only = paths[0] if len(paths) == 1 and len(self._members) == 1 and paths[0].is_file() else None
-        alone = only is not None and not _starts_as_zip(only)
-        digest = partial(_file_digest, only) if only is not None and alone else None
-        return Found(list(self._members.values()), [*self._problems, *self._told()], digest)
+        for path in (several := list(_once(paths))):
+            self._add_given(path, several=len(several) > 1)
+        alone = paths[0] if len(several) == 1 and paths[0].is_file() and not _is_zip(paths[0]) else None
+        digest = partial(_file_digest, alone) if alone else None
+        return Found(self._members, [*self._problems, *self._grouped()], digest)
 
     def close(self) -> None:
         self._open.close()
 
     # -- what was given
 
-    def _add_given(self, path: Path, top: str) -> None:
+    def _add_given(self, path: Path, *, several: bool) -> None:
+        called = _text(path.name or path.resolve().name)
         try:
             mode = path.stat().st_mode
             if stat.S_ISDIR(mode):
-                self._add_folder(path, top)
+                self._add_folder(path, called, below=self._top(called, several=several))
             elif not stat.S_ISREG(mode):
-                raise UnsafeSource(f"{_text(path.name)} is neither a file nor a folder.")
-            elif _starts_as_zip(path):
-                self._add_zip(self._shared(path), _text(path.name), below=_below(top), nested=0)
+                raise UnsafeSource(f"{called} is neither a file nor a folder.", hint="Give a file, a folder or a zip.")
+            elif _is_zip(path):
+                self._add_given_zip(path, called, several=several)
             else:
-                self._add_file(path, top or _text(path.name), _text(path.name))
+                self._add_file(path, called, called)
         except FileNotFoundError as error:
-            raise NotFound(f"{_text(path.name)} is not there.", hint="Check the path.") from error
+            raise NotFound(f"{called} is not there.", hint="Check the path for a typing mistake.") from error
         except PermissionError as error:
-            raise Refused(f"{_text(path.name)} may not be read.", hint="Check its permissions.") from error
+            raise Refused(f"{called} may not be read.", hint="Check who may read it.") from error
 
-    def _add_folder(self, root: Path, top: str) -> None:
-        given = _text(root.name or root.resolve().name)
-        for path, relative in self._files_below(root, given):
-            where = f"{given}: {relative}"
-            self._add_file(path, _below(top) + relative, where)
-            if relative.lower().endswith(".zip") and _starts_as_zip(path):
-                self._look_into(partial(self._shared, path), where, _below(top) + relative)
+    def _top(self, called: str, *, several: bool) -> str:
+        return self._tops.take(called) + "/" if several else ""
 
-    def _files_below(self, root: Path, given: str) -> Iterator[tuple[Path, str]]:
+    def _add_given_zip(self, path: Path, called: str, *, several: bool) -> None:
+        try:
+            self._add_zip(_Zip(self._shared(path), called, self._top(called, several=several)))
+        except Damaged as error:
+            if not several:
+                raise
+            self._problems.append(Problem(called, f"{error.what} {error.hint}".strip()))
+
+    def _add_folder(self, root: Path, called: str, *, below: str) -> None:
+        for path, relative in self._files_below(root, called):
+            where = f"{called}: {relative}"
+            member = self._add_file(path, below + relative, where)
+            if member and relative.lower().endswith(".zip"):
+                self._look_into(partial(self._shared, path), member)
+
+    def _files_below(self, root: Path, called: str) -> Iterator[tuple[Path, str]]:
+        """The files below a folder with their relative names. Links are not followed: they may lead anywhere."""
         waiting = [(root, "")]
         while waiting:
             folder, prefix = waiting.pop()
             try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            except PermissionError:
-                self._leave_out(f"{given}: {prefix}", "This folder may not be read.")
+                entries = list(os.scandir(folder))
+            except OSError:
+                self._say("This folder cannot be read.", f"{called}: {prefix}")
                 continue
             for entry in entries:
                 relative = prefix + _text(entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append((Path(entry.path), f"{relative}/"))
                 elif entry.is_file(follow_symlinks=False):
-                    if not names.is_noise(relative):
-                        yield Path(entry.path), relative
+                    yield Path(entry.path), relative
                 elif not (entry.is_symlink() and _leads_inside(Path(entry.path), root)):
-                    self._leave_out(f"{given}: {relative}", "A link or device was not followed.")
+                    self._say("Left out, because it is a link or a device, not a file.", f"{called}: {relative}")
 
-    def _add_file(self, path: Path, name: str, where: str) -> None:
+    def _add_file(self, path: Path, name: str, where: str) -> Member | None:
+        if names.is_noise(name):
+            return None
         facts = path.stat()
-        member = Member(
-            name=names.unique(name, self._members),
-            size=facts.st_size,
-            modified=datetime.fromtimestamp(facts.st_mtime, UTC),
-            where=where,
-            mark=str(int(facts.st_mtime)),
-            opener=partial(_opened, path, where),
-        )
-        self._add(member)
+        modified = datetime.fromtimestamp(facts.st_mtime, UTC)
+        opener = partial(_opened, path, where)
+        return self._add(Member(name, facts.st_size, modified, where, str(facts.st_mtime_ns), opener))
 
-    def _add(self, member: Member) -> None:
-        self._members[member.name] = member
+    def _add(self, member: Member) -> Member:
+        member = member.called(self._names.take(member.name))
+        self._members.append(member)
         self._bytes += max(member.size, 0)
         if len(self._members) > self._limits.entries:
-            raise zips.too_many("What was given", self._limits)
+            raise too_many("What was given", self._limits)
         if self._bytes > self._limits.inflated:
-            raise UnsafeSource(
-                f"What was given holds more than {self._limits.inflated:,} bytes.",
-                hint="Give only the part that holds the conversations.",
-            )
+            raise too_large("What was given", self._limits)
+        return member
 
     # -- zips
 
@@ -140,95 +156,77 @@ class Opening:
         self._open.callback(shared.close)
         return shared
 
-    def _add_zip(self, file: SharedFile, given: str, *, below: str, nested: int) -> None:
-        """Add what the zip holds. given: how it is called in problems. below: what its names are put under."""
-        listing = zips.directory(file, given, self._limits)
+    def _add_zip(self, packed: _Zip) -> None:
+        listing = zips.directory(packed.file, packed.called, self._limits)
         if listing.cut:
-            self._problems.append(Problem(given, _CUT))
-        seen: dict[str, zips.Entry] = {}
+            self._problems.append(Problem(packed.called, _CUT))
         for entry in listing.entries:
-            where = f"{given}: {names.clean(entry.name) or entry.name}"
-            if reason := _unreadable(entry):
-                self._leave_out(where, reason)
-            elif not names.is_noise(names.clean(entry.name)):
-                self._add_entry(file, entry, where, below=below, seen=seen, nested=nested)
+            name = names.clean(entry.name)
+            where = f"{packed.called}: {name or 'a file without a name'}"
+            if reason := _unreadable(entry, name):
+                self._say(reason, where)
+            elif not names.is_noise(name):
+                self._add_entry(packed, entry, name, where)
 
-    def _add_entry(
-        self,
-        file: SharedFile,
-        entry: zips.Entry,
-        where: str,
-        *,
-        below: str,
-        seen: dict[str, zips.Entry],
-        nested: int,
-    ) -> None:
-        name = names.clean(entry.name)
-        twin = seen.setdefault(name, entry)
+    def _add_entry(self, packed: _Zip, entry: records.Entry, name: str, where: str) -> None:
+        twin = packed.seen.setdefault(name, entry)
         if twin is not entry:
             if entry.crc is not None and (twin.crc, twin.size) == (entry.crc, entry.size):
                 return
-            self._problems.append(Problem(where, "The zip holds two different files of this name; both were kept."))
-        opener = partial(_opened_entry, file, entry, where, self._limits)
-        member = Member(
-            name=names.unique(below + name, self._members),
-            size=-1 if entry.size is None else entry.size,
-            modified=entry.modified,
-            where=where,
-            mark="" if entry.crc is None else f"{entry.crc:08x}",
-            opener=opener,
-        )
-        self._add(member)
-        if nested == 0 and name.lower().endswith(".zip") and member.size != 0:
-            self._look_into(partial(self._unpacked, file, entry, where), where, member.name)
+            self._say("The zip holds different files of this name; all were kept.", where)
+        if reason := names.objection(entry.name):
+            self._say(f"It had {reason}, as no export has; it was read under a harmless name.", where)
+        size = -1 if entry.size is None else entry.size
+        mark = "" if entry.crc is None else f"{entry.crc:08x}"
+        opener = partial(_opened_entry, packed.file, entry, where, self._limits)
+        member = self._add(Member(packed.below + name, size, entry.modified, where, mark, opener))
+        if name.lower().endswith(".zip") and not packed.inside:
+            self._look_into(partial(self._unpacked, member), member)
 
-    def _look_into(self, opener: Callable[[], SharedFile], where: str, name: str) -> None:
+    def _look_into(self, opener: Callable[[], SharedFile], member: Member) -> None:
         """Add what a zip inside holds; it stays a member itself, because it may be an attachment of a message."""
-        if self._looked_into >= self._limits.nested:
-            self._leave_out(where, "There are too many zips inside, so this one was not looked into.")
+        if self._zips_inside >= self._limits.nested:
+            self._say("There are too many zips inside, so this one was not looked into.", member.where)
             return
-        self._looked_into += 1
+        self._zips_inside += 1
         try:
-            file = opener()
-            if zips.is_zip(file.read_at(0, 4)):
-                self._add_zip(file, where, below=f"{name}/", nested=1)
+            if zips.is_zip(member.head(4)):
+                self._add_zip(_Zip(opener(), member.where, f"{member.name}/", inside=True))
         except (UnsafeSource, Damaged) as error:
-            self._problems.append(Problem(where, f"This zip inside was not looked into. {error.what}"))
+            self._problems.append(Problem(member.where, f"This zip inside was not looked into. {error.what}"))
 
-    def _unpacked(self, file: SharedFile, entry: zips.Entry, where: str) -> SharedFile:
-        """A zip inside a zip as a file of its own, because it is read in any order: in memory when it is small."""
+    def _unpacked(self, member: Member) -> SharedFile:
+        """A zip inside a zip as a file of its own, because it is read in any order; in memory while it is small."""
         spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY))  # noqa: SIM115
         self._open.callback(spool.close)
-        with _opened_entry(file, entry, where, self._limits) as packed:
+        with member.open() as packed:
             shutil.copyfileobj(packed, spool, 1 << 20)
         return SharedFile(spool)
 
-    # -- what was left out
+    # -- what is to be told
 
-    def _leave_out(self, where: str, reason: str) -> None:
-        self._left_out.setdefault(reason, []).append(where)
+    def _say(self, reason: str, where: str) -> None:
+        self._said.setdefault(reason, []).append(where)
 
-    def _told(self) -> Iterator[Problem]:
-        for reason, places in self._left_out.items():
+    def _grouped(self) -> Iterator[Problem]:
+        """A problem for each place, but not a hundred thousand times the same."""
+        for reason, places in self._said.items():
             for where in places[:TOLD_ONE_BY_ONE]:
                 yield Problem(where, reason)
             if (more := len(places) - TOLD_ONE_BY_ONE) > 0:
-                yield Problem(
-                    places[TOLD_ONE_BY_ONE],
-                    f"{reason} The same is true of {more:,} files, this one included.",
-                )
+                yield Problem(places[TOLD_ONE_BY_ONE], f"{reason} So it is with {more:,} files from this one on.")
 
 
-def _unreadable(entry: zips.Entry) -> str:
+def _unreadable(entry: records.Entry, name: str) -> str:
     """Why an entry is left out; empty when it is not."""
-    if reason := names.objection(entry.name):
-        return f"Left out, because it has {reason}."
-    if entry.link:
+    if not name:
+        return "Left out, because it has no name."
+    if entry.special:
         return "Left out, because it is a link or a device, not a file."
     if entry.encrypted:
-        return "Left out, because it is protected with a password. Unpack the zip yourself and give the folder."
-    if entry.method not in (zips.STORED, zips.DEFLATED):
-        return f"Left out, because it is packed by method {entry.method}. Unpack the zip yourself and give the folder."
+        return f"Left out, because it is protected with a password. {_BY_HAND}"
+    if entry.method not in (records.STORED, records.DEFLATED):
+        return f"Left out, because it is packed in a rare way (method {entry.method}). {_BY_HAND}"
     return ""
 
 
@@ -238,14 +236,14 @@ def _opened(path: Path, where: str) -> BinaryIO:
     except FileNotFoundError as error:
         raise NotFound(f"{where} is no longer there.") from error
     except PermissionError as error:
-        raise Refused(f"{where} may not be read.", hint="Check its permissions.") from error
+        raise Refused(f"{where} may not be read.", hint="Check who may read it.") from error
 
 
-def _opened_entry(file: SharedFile, entry: zips.Entry, where: str, limits: Limits) -> BinaryIO:
+def _opened_entry(file: SharedFile, entry: records.Entry, where: str, limits: Limits) -> BinaryIO:
     return stream(zips.content(file, entry, where), limits)
 
 
-def _starts_as_zip(path: Path) -> bool:
+def _is_zip(path: Path) -> bool:
     with path.open("rb") as file:
         return zips.is_zip(file.read(4))
 
@@ -257,7 +255,10 @@ def _file_digest(path: Path) -> str:
 
 def _leads_inside(link: Path, root: Path) -> bool:
     """Whether a link points at something that is read anyway."""
-    return link.resolve().is_relative_to(root.resolve())
+    try:
+        return link.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
 
 
 def _once(paths: list[Path]) -> Iterator[Path]:
@@ -266,10 +267,6 @@ def _once(paths: list[Path]) -> Iterator[Path]:
         if (real := path.resolve()) not in seen:
             seen.add(real)
             yield path
-
-
-def _below(top: str) -> str:
-    return f"{top}/" if top else ""
 
 
 def _text(name: str) -> str:

@@ -59,13 +59,10 @@ class Source:
     @classmethod
     def joined(cls, sources: Sequence[Source]) -> Source:
         """All members of these sources as one source, which now closes them. Names taken twice are made unique."""
-        taken: dict[str, Member] = {}
-        for source in sources:
-            for member in source.members.values():
-                name = names.unique(member.name, taken)
-                taken[name] = member if name == member.name else _renamed(member, name)
+        unique = names.UniqueNames()
+        members = [member.called(unique.take(member.name)) for source in sources for member in source]
         problems = [problem for source in sources for problem in source.problems]
-        joined = cls(", ".join(source.label for source in sources), taken.values(), problems=problems)
+        joined = cls(", ".join(source.label for source in sources), members, problems=problems)
         for source in sources:
             joined._closing.callback(source.close)
         return joined
@@ -129,7 +126,3 @@ def listing_digest(members: Iterable[Member]) -> str:
 
 def _label(paths: Sequence[Path]) -> str:
     return ", ".join(Path(path).name or Path(path).resolve().name or "/" for path in paths)
-
-
-def _renamed(member: Member, name: str) -> Member:
-    return Member(name, member.size, member.modified, member.where, member.mark, member.opener)

@@ -11,8 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from chatkeep.errors import Damaged, UnsafeSource
-from chatkeep.source.limits import Limits
+from chatkeep.errors import Damaged
+from chatkeep.source.limits import Limits, too_dense
 
 PACKED_CHUNK = 1 << 17
 BUFFER = 1 << 18
@@ -109,7 +109,10 @@ class _Watched(io.RawIOBase):
 
 class _Stored(_Watched):
     def _next(self, n: int) -> bytes:
-        return self._packed(n)
+        piece = self._packed(n)
+        if not piece and self._stretch.packed is None:
+            raise Damaged(f"{self._stretch.where} is cut off after {self._given:,} bytes.")
+        return piece
 
 
 class _Inflated(_Watched):
@@ -134,12 +137,5 @@ class _Inflated(_Watched):
     def _check_growth(self) -> None:
         super()._check_growth()
         taken = self._at - self._stretch.start - len(self._inflate.unconsumed_tail)
-        if self._given > self._limits.ratio_from and self._given > self._limits.ratio * taken:
+        if self._limits.is_too_dense(self._given, taken):
             raise too_dense(self._stretch.where, self._limits)
-
-
-def too_dense(where: str, limits: Limits) -> UnsafeSource:
-    return UnsafeSource(
-        f"{where} grows to more than {limits.ratio} times its packed size, as a zip bomb does.",
-        hint="If you trust it, unpack it yourself and give the folder.",
-    )

@@ -44,6 +44,7 @@ class FaultyStorage(Around):
         self.calls: list[tuple[str, str]] = []
         self.dead = False
         self._faults = faults
+        self._watches: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
     def _fault(self, verb: Verb, name: str) -> Fault | None:
@@ -63,6 +64,8 @@ class FaultyStorage(Around):
         if fault.how == "crash after":
             call()
         self.dead = True
+        for removed in self._watches:  # what the system does when a process dies
+            removed()
         raise Crash
 
     def _half(self, verb: Verb, data: bytes) -> bytes:
@@ -81,6 +84,10 @@ class FaultyStorage(Around):
 
     def listing(self, prefix: str = "") -> list[StoredObject]:
         return self._through("listing", prefix, lambda: self.inner.listing(prefix))
+
+    def watch(self, name: str) -> Callable[[], None]:
+        self._watches.append(super().watch(name))
+        return self._watches[-1]
 
     def delete(self, name: str) -> None:
         self._through("delete", name, lambda: self.inner.delete(name))

@@ -53,6 +53,25 @@ class KeyFile(msgspec.Struct, kw_only=True):
     data: bytes
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One password that opens the vault. kind: "passphrase", "recovery-key" or "other". created: RFC 3339."""
+
+    kind: str
+    created: str
+    hostname: str
+
+
+def listed(storage: Storage) -> list[Key]:
+    """The keys of a vault, the oldest first; files that are damaged are left out."""
+    files, _ = _key_files(storage)
+    known = (RECOVERY, PASSPHRASE)
+    found = [
+        Key(kind=file.username if file.username in known else "other", created=file.created, hostname=file.hostname)
+        for file in files
+    ]
+    return sorted(found, key=lambda key: key.created)
+
+
 def write_key_file(storage: Storage, key: MasterKey, *, password: str, kind: str, hostname: str, now: datetime) -> None:
     """Add a key file that opens with this password. kind: RECOVERY or PASSPHRASE."""
     salt = os.urandom(SALT)

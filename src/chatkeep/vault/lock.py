@@ -3,7 +3,8 @@
 A run that writes holds a shared lock, so that stock `prune` (which must be alone) refuses while we write, and we
 refuse while it runs. The lock is put first and the others are looked for afterwards: of two that come at the same
 time at least one sees the other. On a storage that settles late the look is late by as much. A lock is renewed
-every five minutes and means nothing after thirty.
+every five minutes and means nothing after thirty. In a folder it goes with its process, so that even a killed run
+leaves nothing that would keep stock restic out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 import msgspec
 
 from chatkeep.errors import Busy, ChatkeepError, Damaged, NotFound, Unavailable
+from chatkeep.storage import watch
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.sealed import seal_json, unseal_json
 from chatkeep.vault.snapshot import format_time, parse_time
@@ -46,10 +48,11 @@ class SharedLock:
         self._sleep = sleep
         self._name = ""
         self._taken = objects.clock()
+        self._unwatch: Callable[[], None] = lambda: None
 
     def __enter__(self) -> SharedLock:
-        self._put()
         try:
+            self._put()
             self._sleep(self._objects.storage.traits.settles)
             self._look_for_others()
         except BaseException:
@@ -68,19 +71,22 @@ class SharedLock:
         if age > STALE:
             raise Unavailable("The run was interrupted for longer than its lock lasts; it has to start over.")
         if age > RENEW:
-            old = self._name
+            old, unwatch = self._name, self._unwatch
             self._put()
             self._objects.storage.delete(FOLDER + old)
+            unwatch()
 
     def _put(self) -> None:
         self._taken = self._objects.clock()
         value = LockObject(time=format_time(self._taken), hostname=self._host, username="chatkeep", pid=os.getpid())
         self._name, data = seal_json(self._objects.seal, value)
+        self._unwatch = watch(self._objects.storage, FOLDER + self._name)  # first: it may be killed in the put
         self._objects.storage.put(FOLDER + self._name, data)
 
     def _remove(self) -> None:
         with contextlib.suppress(ChatkeepError):  # it grows stale by itself
             self._objects.storage.delete(FOLDER + self._name)
+        self._unwatch()
 
     def _look_for_others(self) -> None:
         now = self._objects.clock()

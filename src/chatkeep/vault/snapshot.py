@@ -89,7 +89,7 @@ def from_object(name: str, found: SnapshotObject) -> Snapshot:
         original=found.original,
         sequence=counts.pop("sequence", 0),
         counts=counts,
-        foreign=TAG not in tags and not found.program_version.startswith(TAG),
+        foreign=found.paths != PATHS or (TAG not in tags and not found.program_version.startswith(TAG)),
     )
 
 

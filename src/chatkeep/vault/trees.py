@@ -85,6 +85,20 @@ class Trees:
         """The node of one conversation, or None. Raises Damaged."""
         return self._named(root, conversation + SUFFIX, CONVERSATIONS, *conversation[:3])
 
+    def ids(self, root: str, prefix: str) -> list[str]:
+        """The ids of all conversations that begin so. Raises Damaged."""
+        found: list[str] = []
+        waiting = [("", self.folder(root, CONVERSATIONS))]
+        while waiting:
+            above, nodes = waiting.pop()
+            for node in nodes:
+                begin = above + node.name.removesuffix(SUFFIX)
+                if node.subtree and (begin.startswith(prefix) or prefix.startswith(begin)):
+                    waiting.append((begin if len(begin) < 3 else "", self.read(node.subtree)))
+                elif not node.subtree and begin.startswith(prefix):
+                    found.append(begin)
+        return sorted(found)
+
     def attachment(self, root: str, sha256: str) -> Node | None:
         """The node of one attachment, or None. Raises Damaged."""
         return self._named(root, sha256, ATTACHMENTS, sha256[:2])

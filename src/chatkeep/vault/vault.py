@@ -15,6 +15,7 @@ from chatkeep.vault import keys, load, save
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
+from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.readme import README
@@ -63,6 +64,10 @@ class Vault:
         """What the token safe keeps, so that the vault opens again without a passphrase."""
         return self._objects.key
 
+    def keys(self) -> list[Key]:
+        """What opens this vault, the oldest first; key files that are damaged are left out."""
+        return keys.listed(self._objects.storage)
+
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first, with their counts; those of other programs are marked foreign.
 
@@ -94,6 +99,14 @@ class Vault:
         """
         self._objects.refresh_index()
         return load.load_documents(self._objects, snapshot.tree, ids=ids)
+
+    def conversations(self, snapshot: Snapshot, *, prefix: str) -> list[str]:
+        """The ids of a snapshot that begin with this, sorted; three letters or more cost four small reads at most.
+
+        Raises Damaged when the folder that would list them cannot be read.
+        """
+        self._objects.know(snapshot.tree)
+        return Trees(self._objects).ids(snapshot.tree, prefix)
 
     def attachments(self, snapshot: Snapshot) -> Iterator[tuple[str, int] | Problem]:
         """(sha256, size) of every attachment of a snapshot, sorted, or a problem for a folder that is damaged."""

@@ -1,0 +1,33 @@
+"""`chatkeep serve`: the app in the browser."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+
+@click.command()
+@click.option("--host", default="", help="Listen on this address; this machine alone if not given.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Listen on this port; 0 takes a free one.")
+@click.option("--no-browser", is_flag=True, help="Only print the link.")
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="Accepted; there is no result.")
+def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
+    """Open the app in the browser: import, read, search, export, back up.
+
+    It runs until Ctrl-C. The link that it prints signs one browser in, once.
+    """
+    import os
+    import sys
+
+    from chatkeep.cli import rooms
+
+    # The pages read the environment themselves, so what was given here has to be seen there as well.
+    if host:
+        os.environ["CHATKEEP_HOST"] = host
+    if port is not None:
+        os.environ["CHATKEEP_PORT"] = str(port)
+    found = rooms.settings()
+    open_browser = not no_browser and not as_json and sys.stdout.isatty()
+    # By its name, because the command line and the pages do not know one another.
+    import_module("chatkeep.web").serve(found, open_browser=open_browser)

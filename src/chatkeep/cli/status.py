@@ -1,0 +1,217 @@
+"""`chatkeep status` and `doctor`: are my chats safe, and what is wrong on this machine?"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from chatkeep.cli import options
+from chatkeep.cli.ending import DONE, PROBLEMS
+
+LITTLE_SPACE = 500_000_000
+
+
+class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the backups at one place stand. up_to_date: nothing changed here since the last one."""
+
+    name: str
+    backed_up_at: str
+    conversations: int
+    up_to_date: bool
+    checked_at: str
+    trouble: str
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer. state: safe, behind, alone (on this machine only), empty, or trouble."""
+
+    safe: bool
+    state: str
+    sentence: str
+    conversations: int
+    messages: int
+    attachments: int
+    places: list[PlaceStatus]
+
+
+@click.command()
+@options.as_json
+def status(as_json: bool) -> int:
+    """Are my chats safe? One sentence, and what it rests on."""
+    from chatkeep.cli.output import count, say, when, write_json
+
+    found = _status()
+    if as_json:
+        write_json(found)
+        return DONE
+    say(found.sentence)
+    say(f"  {count(found.conversations, 'conversation')}, {count(found.messages, 'message')} on this machine")
+    for place in found.places:
+        last = (
+            f"{place.conversations:,} conversations backed up {when(place.backed_up_at)}" if place.backed_up_at else ""
+        )
+        checked = f"checked {when(place.checked_at)}" if place.checked_at else "never checked"
+        facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, place.trouble]
+        say(f"  {place.name}: " + "; ".join(filter(None, facts)))
+    return DONE
+
+
+def _status() -> Status:
+    from chatkeep.cli import rooms
+
+    rooms.App()
+    from chatkeep.connections import opening
+
+    with rooms.archive() as archive:
+        counts = archive.counts()
+        number = archive.number
+    places = [_place(connection, number) for connection in opening.connections()]
+    state, sentence = _verdict(counts.conversations, places)
+    return Status(
+        safe=state in ("safe", "empty"),
+        state=state,
+        sentence=sentence,
+        conversations=counts.conversations,
+        messages=counts.messages,
+        attachments=counts.attachments,
+        places=places,
+    )
+
+
+def _place(connection: Any, number: int) -> PlaceStatus:
+    report = connection.backed_up or {}
+    is_current = bool(connection.backed_up_at) and connection.backed_up_change == number
+    return PlaceStatus(
+        name=connection.name,
+        backed_up_at=_time(connection.backed_up_at),
+        conversations=report.get("conversations", 0),
+        up_to_date=is_current and not report.get("problems"),
+        checked_at=_time(connection.checked_at),
+        trouble=connection.trouble,
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else ""
+
+
+def _verdict(conversations: int, places: list[PlaceStatus]) -> tuple[str, str]:
+    if not conversations:
+        return "empty", "There are no chats yet. Start with: chatkeep import PATH"
+    if not places:
+        return "alone", "No: your chats are on this machine only. Connect a place with: chatkeep connect folder PATH"
+    if any(place.up_to_date for place in places):
+        return "safe", "Yes: everything on this machine is also in a vault."
+    if any(place.trouble for place in places):
+        return "trouble", "Not all: the last backup did not work."
+    if any(place.backed_up_at for place in places):
+        return "behind", "Almost: something changed since the last backup. Run: chatkeep backup"
+    return "behind", "Not yet: a place is connected, but nothing was backed up. Run: chatkeep backup"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that doctor looked at. level: fine, note or problem."""
+
+    what: str
+    level: str
+    found: str
+
+
+@click.command()
+@options.as_json
+def doctor(as_json: bool) -> int:
+    """Look for what is wrong on this machine: versions, disk, archive, connections."""
+    from chatkeep.cli.output import one_line, say, write_json
+
+    found = [finding for look in _LOOKS for finding in _seen(look)]
+    worst = {finding.level for finding in found}
+    if as_json:
+        write_json({"ok": "problem" not in worst, "findings": found})
+    else:
+        for finding in found:
+            sign = {"fine": "ok  ", "note": "note", "problem": "BAD "}[finding.level]
+            say(f"{sign}  {finding.what}: {one_line(finding.found)}")
+    return PROBLEMS if "problem" in worst else DONE
+
+
+def _seen(look: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """What a look found; one that fails is a finding itself."""
+    from chatkeep.errors import ChatkeepError
+
+    try:
+        return list(look())
+    except ChatkeepError as error:
+        return [Finding(_name(look), "problem", f"{error.what} {error.hint}".strip())]
+    except Exception as error:  # a doctor that falls ill says with what
+        return [Finding(_name(look), "problem", f"It could not be looked at ({type(error).__name__}).")]
+
+
+def _name(look: Callable[[], Iterator[Finding]]) -> str:
+    return look.__name__.strip("_").replace("_", " ").capitalize()
+
+
+def _versions() -> Iterator[Finding]:
+    import platform
+
+    from chatkeep import __version__
+
+    yield Finding("Chatkeep", "fine", __version__)
+    yield Finding("Python", "fine" if sys.version_info >= (3, 11) else "problem", platform.python_version())
+
+
+def _data_folder() -> Iterator[Finding]:
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import size
+
+    home = rooms.settings().home
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    trial = home / ".doctor"
+    trial.write_bytes(b"x")
+    trial.unlink()
+    yield Finding("Data folder", "fine", f"{home} can be written")
+    free = shutil.disk_usage(home).free
+    yield Finding("Free space", "problem" if free < LITTLE_SPACE else "fine", f"{size(free)} left on its disk")
+    open_to_others = home.stat().st_mode & 0o077
+    if sys.platform != "win32" and open_to_others:
+        yield Finding("Privacy", "note", f"Other users of this machine can look into {home}; chmod 700 closes it.")
+
+
+def _archive() -> Iterator[Finding]:
+    from chatkeep.cli import rooms
+
+    with rooms.archive() as archive:
+        counts = archive.counts()
+        problems = archive.check()
+    yield Finding("Archive", "fine", f"{counts.conversations:,} conversations, {counts.messages:,} messages")
+    for problem in problems:
+        yield Finding("Archive", "problem", f"{problem.where}: {problem.what}")
+
+
+def _connections() -> Iterator[Finding]:
+    from chatkeep.cli import rooms
+
+    rooms.App()
+    from chatkeep.connections import connecting, opening
+
+    found = opening.connections()
+    if not found:
+        yield Finding("Connections", "note", "None: your chats are on this machine only.")
+    for connection in found:
+        tested = connecting.test(connection)
+        level, text = ("fine", "can be written, read and deleted from") if tested.ok else ("problem", tested.what)
+        yield Finding(f"Connection {connection.name}", level, text)
+
+
+def _restic() -> Iterator[Finding]:
+    path = shutil.which("restic")
+    text = f"{path}: opens your vault without Chatkeep" if path else "Not installed; it can open your vault without us."
+    yield Finding("restic", "fine" if path else "note", text)
+
+
+_LOOKS = (_versions, _data_folder, _archive, _connections, _restic)

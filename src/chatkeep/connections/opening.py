@@ -1,0 +1,112 @@
+"""From the row of a connection to what it leads to: the storage, the vault. And this device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from chatkeep import providers
+from chatkeep.connections.models import Connection, Device
+from chatkeep.connections.safe import Safe
+from chatkeep.errors import ChatkeepError, NotFound, WrongUse
+from chatkeep.storage import Counting, Retrying, Storage
+from chatkeep.vault import MasterKey, Vault, open_with_master_key
+
+MASTER_KEY = "master key"
+
+
+def this_device(name: str) -> Device:
+    """This machine as backups name it; made at the first call, with the name given then."""
+    return Device.objects.order_by("id").first() or Device.objects.create(name=name)
+
+
+def connections() -> list[Connection]:
+    """All connections, the oldest first."""
+    return list(Connection.objects.all())
+
+
+def connection(name: str = "") -> Connection:
+    """The connection of this name; the only one if no name is given.
+
+    Raises NotFound when there is none, WrongUse when a name is needed to tell which.
+    """
+    found = connections()
+    names = ", ".join(one.name for one in found)
+    if name:
+        for one in found:
+            if one.name == name:
+                return one
+        raise NotFound(f"No connection is called {name!r}.", hint=f"There are: {names}." if names else _FIRST)
+    if not found:
+        raise NotFound("Nothing is connected yet.", hint=_FIRST)
+    if len(found) > 1:
+        raise WrongUse("There are several connections; say which.", hint=f"Their names: {names}.")
+    return found[0]
+
+
+_FIRST = "Connect a place for backups first: chatkeep connect folder PATH"
+
+
+def open_storage(connection: Connection) -> Storage:
+    """The storage of a connection, patient with short outages. The caller closes it.
+
+    Raises Unavailable when the place is not there (a disk that is not plugged in).
+    """
+    return Retrying(providers.open_storage(connection.provider, connection.location))
+
+
+def open_vault(connection: Connection, storage: Storage, *, safe: Safe, home: Path) -> Vault:
+    """The vault of a connection in its opened storage, by the key in the token safe: nobody is asked.
+
+    Raises NotFound when the vault is no longer there, Damaged when the saved key does not open it.
+    """
+    key = safe.unseal(bytes(connection.master_key), place=connection.place(MASTER_KEY))
+    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=vault_cache(home))
+
+
+def vault_cache(home: Path) -> Path:
+    """Where this machine remembers what it has read of vaults; it may be deleted."""
+    return home / "cache" / "vaults"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A connection whose vault is open. counting: the storage of the vault, which knows all calls and bytes."""
+
+    connection: Connection
+    vault: Vault
+    counting: Counting
+
+
+@contextmanager
+def opened(connection: Connection, *, safe: Safe, home: Path) -> Iterator[Place]:
+    """The place that a connection leads to, closed at the end of the block. Raises as open_storage and open_vault do.
+
+    A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong.
+    """
+    try:
+        counting = Counting(open_storage(connection))
+        try:
+            yield Place(connection, open_vault(connection, counting, safe=safe, home=home), counting)
+        finally:
+            counting.close()
+    except ChatkeepError as error:
+        Connection.objects.filter(pk=connection.pk).update(trouble=error.what[:500])
+        raise
+
+
+def note_backup(connection: Connection, report: Any, *, change: int) -> None:
+    """Remember a backup that was made: when, its report as plain values, and the last change that is in it."""
+    Connection.objects.filter(pk=connection.pk).update(
+        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=""
+    )
+
+
+def note_check(connection: Connection, report: Any) -> None:
+    """Remember a check: when, and its report as plain values."""
+    Connection.objects.filter(pk=connection.pk).update(checked_at=timezone.now(), checked=report, trouble="")

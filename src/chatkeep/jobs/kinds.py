@@ -1,0 +1,89 @@
+"""What each kind of job does: it opens what the operation needs, runs it, and remembers how it went.
+
+The command line runs the same functions in its own process, under the same lease.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chatkeep import operations
+from chatkeep.archive import Archive
+from chatkeep.connections import opening
+from chatkeep.connections.safe import Safe
+from chatkeep.jobs.run import Run
+from chatkeep.jobs.worker import Work
+from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
+
+
+@dataclass(frozen=True)
+class Means:
+    """What jobs work with. host: this device as backups name it."""
+
+    home: Path
+    archive: Archive
+    safe: Safe
+    host: str
+
+
+def back_up(place: opening.Place, means: Means, *, progress: Progress) -> BackupReport:
+    """Back up to a place that is open, and remember it with the connection."""
+    change = means.archive.number
+    report = operations.back_up(means.archive, place.vault, host=means.host, counting=place.counting, progress=progress)
+    opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
+    return report
+
+
+def check(
+    place: opening.Place, *, read_data: bool = False, sample_percent: float | None = None, progress: Progress
+) -> CheckReport:
+    """Check the vault of a place that is open, and remember it with the connection."""
+    report = operations.check(place.vault, read_data=read_data, sample_percent=sample_percent, progress=progress)
+    opening.note_check(place.connection, msgspec.to_builtins(report))
+    return report
+
+
+def restore(place: opening.Place, means: Means, *, progress: Progress, **wanted: Any) -> RestoreReport:
+    """Restore from a place that is open; `wanted` is what `operations.restore` takes."""
+    beside = means.home / "cache" / "restore"
+    return operations.restore(means.archive, place.vault, beside=beside, progress=progress, **wanted)
+
+
+def kinds(means: Means) -> dict[str, Work]:
+    """The kinds of jobs there are. Arguments, all optional unless said:
+
+    import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
+    backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run.
+    The last three have a connection as their subject, and "connection" (its name) among their arguments.
+    """
+    return {
+        "import": lambda run, given: _import(means, run, given),
+        "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
+        "check": _at_a_place(means, lambda run, place, given: check(place, progress=run.progress, **given)),
+        "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
+    }
+
+
+def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]], object]) -> Work:
+    def at_the_place(run: Run, arguments: Mapping[str, Any]) -> object:
+        given = dict(arguments)
+        connection = opening.connection(given.pop("connection", ""))
+        with opening.opened(connection, safe=means.safe, home=means.home) as place:
+            return work(run, place, given)
+
+    return at_the_place
+
+
+def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
+    paths = [Path(path) for path in given["paths"]]
+    report = operations.import_from(means.archive, paths, progress=run.progress)
+    if given.get("uploaded"):
+        for folder in {path.parent for path in paths}:
+            shutil.rmtree(folder, ignore_errors=True)
+    return report

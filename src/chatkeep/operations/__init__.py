@@ -1,0 +1,52 @@
+"""The product on one page: what command line, pages and jobs call.
+
+    import_from   exports into the archive, as one import with one receipt
+    back_up       the archive into a vault; only what changed is sent
+    snapshots     what a vault can give back
+    restore       everything or chosen conversations back, as of a snapshot; undone by its receipt
+    check         whether a vault is whole
+
+Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
+value whose JSON is a contract. Each leaves whole things only when it is stopped, and goes on where it was when run
+again. To find and read is what `Archive` does itself (`listing`, `search`, `window`); so is undoing (`Archive.undo`).
+"""
+
+from chatkeep.operations.backing_up import back_up, snapshots
+from chatkeep.operations.checking import check
+from chatkeep.operations.importing import import_from
+from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
+from chatkeep.operations.reports import (
+    Attachments,
+    BackupReport,
+    Change,
+    CheckReport,
+    ExportReport,
+    Given,
+    ImportReport,
+    Report,
+    RestoreReport,
+    SnapshotInfo,
+)
+from chatkeep.operations.restoring import restore
+
+__all__ = [
+    "Attachments",
+    "BackupReport",
+    "Cancelled",
+    "Change",
+    "CheckReport",
+    "ExportReport",
+    "Given",
+    "ImportReport",
+    "Progress",
+    "Report",
+    "RestoreReport",
+    "SnapshotInfo",
+    "Step",
+    "back_up",
+    "check",
+    "import_from",
+    "quiet",
+    "restore",
+    "snapshots",
+]

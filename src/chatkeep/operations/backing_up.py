@@ -1,0 +1,107 @@
+"""The archive into a vault, and proof that it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import BinaryIO
+
+from chatkeep.archive import Archive
+from chatkeep.errors import Problem
+from chatkeep.operations.progress import Progress, Step, quiet
+from chatkeep.operations.reports import BackupReport, SnapshotInfo
+from chatkeep.storage import Counting
+from chatkeep.vault import Contents, Saved, Snapshot, Vault, VaultAttachment, ZstdFrame
+from chatkeep.vault.snapshot import format_time
+
+
+def back_up(
+    archive: Archive, vault: Vault, *, host: str, counting: Counting, progress: Progress = quiet
+) -> BackupReport:
+    """Save the archive as a snapshot; only what the vault does not hold is sent.
+
+    Afterwards the manifest is read back from the vault and its counts are compared with those of the archive. An
+    attachment that a document names is carried forward when the vault holds it; when neither this machine nor the
+    vault does, that is a problem of the report, and everything else is saved.
+    host: this device. counting: the storage of the vault, whose calls and bytes are reported.
+    Raises Busy, QuotaFull, SlowDown and what else the storage raises; then no snapshot was made, and running it again
+    goes on with what was sent.
+    """
+    progress(Step("Looking for what is new"))
+    entries = [(entry.id, entry.revision, entry.updated_at) for entry in archive.entries()]
+    counts = archive.counts()
+    contents = Contents(
+        entries=entries,
+        load=partial(_load, archive),
+        attachments=_attachments(archive),
+        tombstones=dict(archive.tombstones()),
+        counts={"messages": counts.messages},
+    )
+
+    def told(done: int, total: int) -> None:
+        progress(Step("Sending", done, total, "conversations"))
+
+    saved = vault.save(contents, host=host, progress=told)
+    progress(Step("Verifying"))
+    expected = {"conversations": len(entries), "messages": counts.messages}
+    return _report(saved, [*saved.problems, *_differences(vault, saved.snapshot, expected)], counting)
+
+
+def _attachments(archive: Archive) -> Iterator[VaultAttachment]:
+    """Every attachment that a document names, held here or not."""
+    for sha256, size, held in archive.named():
+        yield VaultAttachment(sha256, size, partial(_open, archive, sha256) if held else None)
+
+
+def _load(archive: Archive, id: str) -> bytes | ZstdFrame:
+    """A document, compressed as the archive has it where that is one piece."""
+    frame = archive.frame(id)
+    return ZstdFrame(*frame) if frame else archive.document(id)
+
+
+def _open(archive: Archive, sha256: str) -> BinaryIO:
+    return archive.attachment(sha256).open("rb")
+
+
+def _differences(vault: Vault, snapshot: Snapshot, expected: Mapping[str, int]) -> Iterator[Problem]:
+    """What the vault says it holds, read back, against what the archive holds."""
+    found = vault.manifest(snapshot).counts
+    for name, number in expected.items():
+        if found.get(name) != number:
+            what = f"It holds {found.get(name, 0):,} {name}, but the archive has {number:,}. Back up again."
+            yield Problem(f"snapshot {snapshot.id[:8]}", what)
+
+
+def _report(saved: Saved, problems: list[Problem], counting: Counting) -> BackupReport:
+    counts = saved.snapshot.counts
+    return BackupReport(
+        snapshot=saved.snapshot.id,
+        conversations=saved.conversations,
+        messages=counts.get("messages", 0),
+        attachments=counts.get("attachments", 0),
+        new_documents=saved.new_documents,
+        new_attachments=saved.new_attachments,
+        bytes_sent=counting.sent,
+        requests=counting.requests,
+        verified=saved.verified and not problems,
+        unchanged=saved.unchanged,
+        problems=problems,
+    )
+
+
+def snapshots(vault: Vault) -> list[SnapshotInfo]:
+    """What can be restored, newest first. Snapshots of other programs are left out."""
+    found = [snapshot for snapshot in vault.snapshots() if not snapshot.foreign]
+    return [info(snapshot) for snapshot in sorted(found, key=lambda one: one.time, reverse=True)]
+
+
+def info(snapshot: Snapshot) -> SnapshotInfo:
+    """A snapshot as it is listed."""
+    return SnapshotInfo(
+        id=snapshot.id,
+        time=format_time(snapshot.time),
+        device=snapshot.host,
+        conversations=snapshot.counts.get("conversations", 0),
+        messages=snapshot.counts.get("messages", 0),
+        attachments=snapshot.counts.get("attachments", 0),
+    )

@@ -1,0 +1,48 @@
+"""Is the vault whole, and does it hold what it says?"""
+
+from __future__ import annotations
+
+from chatkeep.errors import ChatkeepError, Problem
+from chatkeep.operations.progress import Progress, Step, quiet
+from chatkeep.operations.reports import CheckReport
+from chatkeep.vault import Snapshot, Vault
+
+
+def check(
+    vault: Vault, *, read_data: bool = False, sample_percent: float | None = None, progress: Progress = quiet
+) -> CheckReport:
+    """Check a vault: that everything its snapshots name is there, and that the counts are those they promise.
+
+    read_data: also read and verify every byte. sample_percent: read so many of the packs, others each time.
+    Damage is in the report and never an exception; raises what the storage raises when it cannot be reached.
+    """
+    progress(Step("Checking"))
+
+    def told(done: int, total: int) -> None:
+        progress(Step("Reading", done, total, "packs"))
+
+    found = vault.check(read_data=read_data, sample_percent=sample_percent, progress=told)
+    snapshots = [snapshot for snapshot in vault.snapshots() if not snapshot.foreign]
+    counts = [problem for snapshot in snapshots[-1:] for problem in _counts(vault, snapshot)]
+    return CheckReport(
+        ok=found.ok and not counts,
+        damaged=found.damaged,
+        missing=found.missing,
+        read=found.read,
+        snapshots=len(snapshots),
+        conversations=snapshots[-1].counts.get("conversations", 0) if snapshots else 0,
+        problems=[*found.problems, *counts],
+    )
+
+
+def _counts(vault: Vault, snapshot: Snapshot) -> list[Problem]:
+    """The counts in the newest snapshot's tree against those it is listed with."""
+    where = f"snapshot {snapshot.id[:8]}"
+    try:
+        manifest = vault.manifest(snapshot)
+    except ChatkeepError as error:
+        return [Problem(where, error.what)]
+    listed = {name: snapshot.counts.get(name) for name in manifest.counts}
+    if listed != dict(manifest.counts):
+        return [Problem(where, "Its counts are not those that it is listed with.")]
+    return []

@@ -27,11 +27,13 @@ test: .venv/for-test packages
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -n 2
 
 fix: .venv/for-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python docs/generate.py
 
 bench: .venv/for-test packages
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from figures.corpora import Corpora
-from figures.measure import Failed, pressure
+from figures.measure import Failed, Pressure
 from figures.peers import CACHE, Convoviz, version_of
 from figures.product import PROGRAM
 from figures.rows import GROUPS, Run
@@ -30,7 +30,7 @@ def main() -> int:
     args = _parse()
     convoviz = Convoviz.installed() if "import" in args.only else None
     print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.platform()}")
-    print(", ".join(_versions(convoviz)))
+    print(", ".join(_versions(convoviz, wanted="import" in args.only)))
     failed = False
     with tempfile.TemporaryDirectory(prefix="chatkeep-bench-", dir=args.folder) as folder:
         run = Run(
@@ -43,20 +43,25 @@ def main() -> int:
         )
         rows: list[Row] = []
         for name in args.only:
-            print(f"{name}, before: {pressure()}", flush=True)
+            pressure = Pressure()
             try:
                 rows.extend(GROUPS[name](run))
             except Failed as error:
                 failed = True
                 print(f"{name}: no figures. {error}", file=sys.stderr)
-        print(f"after: {pressure()}\n\n{table(rows)}")
+            print(f"{name}: {pressure}", flush=True)
+        print(f"\n{table(rows)}")
     return int(failed)
 
 
-def _versions(convoviz: Convoviz | None) -> list[str]:
-    peer = convoviz.version if convoviz else "no convoviz (it wants Python 3.12; name one as PEER_PYTHON)"
-    ours = version_of(str(PROGRAM), "--version")
-    return [ours, peer, version_of("restic", "version"), version_of("rg", "--version")]
+def _versions(convoviz: Convoviz | None, *, wanted: bool) -> list[str]:
+    missing = ["no convoviz (it wants Python 3.12; name one as PEER_PYTHON)"] if wanted else []
+    return [
+        version_of(str(PROGRAM), "--version"),
+        *([convoviz.version] if convoviz else missing),
+        version_of("restic", "version"),
+        version_of("rg", "--version"),
+    ]
 
 
 def _parse() -> argparse.Namespace:

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -114,9 +115,26 @@ def median(costs: Sequence[Cost]) -> Cost:
     return Cost(wall, cpu, peak, costs[-1].output)
 
 
-def pressure() -> str:
+class Pressure:
     """How busy the machine is: without this a figure from a shared machine says little."""
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.waited = _waited_for_processor()
+
+    def __str__(self) -> str:
+        """The load now, and how much of the time since the beginning somebody waited for a processor."""
+        load = "load " + " ".join(f"{value:.2f}" for value in os.getloadavg())
+        waited = _waited_for_processor()
+        if self.waited is None or waited is None:
+            return load
+        share = (waited - self.waited) / max(time.monotonic() - self.begin, 1e-9)
+        return f"{load}; something waited for a processor {share:.0%} of the time"
+
+
+def _waited_for_processor() -> float | None:
+    """Seconds since the start of the machine; None where the kernel does not say."""
     file = Path("/proc/pressure/cpu")
-    waiting = file.read_text().splitlines()[0] if file.exists() else "not known"
-    return f"load {load}; pressure {waiting}"
+    if not file.exists():
+        return None
+    return int(file.read_text().split("\n")[0].rpartition("total=")[2]) / 1e6

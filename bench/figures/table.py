@@ -42,9 +42,10 @@ def table(rows: Sequence[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     ours = f"{_number(row.ours)} {row.unit}"
-    reach = "" if row.reach is None else _share(row.reach)
     if row.peer is None:
-        return row.what, ours, row.peer_name, "", f"{reach} {row.unit}" if reach else "", row.verdict
+        limit = "" if row.reach is None else f"{_number(row.reach)} {row.unit}"
+        return row.what, ours, row.peer_name, "", limit, row.verdict
+    reach = "" if row.reach is None else _share(row.reach)
     return row.what, ours, f"{row.peer_name} {_number(row.peer)} {row.unit}", _share(row.ratio), reach, row.verdict
 
 

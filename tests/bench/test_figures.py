@@ -59,6 +59,7 @@ def test_the_table_tells_reached_from_not_reached() -> None:
         Row(what="quick", ours=5, peer=50, peer_name="other", reach=1 / 6),
         Row(what="slow", ours=40, peer=50, peer_name="other", reach=1 / 6),
         Row(what="big", ours=150, unit="MB", reach=200),
+        Row(what="short", ours=0.1, reach=0.3),
         Row(what="told", ours=1.25),
     ]
     lines = table(rows).splitlines()[2:]
@@ -66,6 +67,7 @@ def test_the_table_tells_reached_from_not_reached() -> None:
         "| quick | 5 s | other 50 s | 1/10 | 1/6 | reached |",
         "| slow | 40 s | other 50 s | 1/1.25 | 1/6 | not reached |",
         "| big | 150 MB |  |  | 200 MB | reached |",
+        "| short | 0.1 s |  |  | 0.3 s | reached |",
         "| told | 1.25 s |  |  |  |  |",
     ]
 

@@ -6,10 +6,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import pytest
+from pytest_django import DjangoDbBlocker
 
 _HOME = Path(tempfile.mkdtemp(prefix="chatkeep-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -28,3 +30,21 @@ def django_db_modify_db_settings() -> None:
 
     connections.databases["default"]["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
     connections["default"].settings_dict["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
+    """A data folder of its own for a command that is run in this process, with an app.sqlite3 of its own."""
+    from django.db import connections
+
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("CHATKEEP_HOME", str(folder))
+    connection = connections["default"]
+    connection.close()
+    before = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = str(folder / "app.sqlite3")
+    with django_db_blocker.unblock():
+        yield folder
+        connection.close()
+    connection.settings_dict["NAME"] = before

@@ -341,8 +341,11 @@ class _Transaction:
         row = self.next_rows.get(day)
         if row is None:
             first = day << DAY_BITS
+            # Rows that stay are gone from `messages` while their document is written anew; their texts are still there.
             found = self.db.execute(
-                "SELECT max(row) FROM messages WHERE row >= ? AND row < ?", (first, first + (1 << DAY_BITS))
+                "SELECT max(row) FROM (SELECT max(row) AS row FROM messages WHERE row >= ?1 AND row < ?2 "
+                "UNION ALL SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2)",
+                (first, first + (1 << DAY_BITS)),
             ).fetchone()[0]
             row = first if found is None else found + 1
         self.next_rows[day] = row + 1

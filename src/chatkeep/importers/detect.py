@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chatkeep.errors import Problem, UnknownFormat
-from chatkeep.importers import Importer, peek
+from chatkeep.importers import Importer, claude, peek
 from chatkeep.importers.registry import ALL
 from chatkeep.source import Member, Source
 
@@ -52,6 +52,8 @@ def _left_aside(source: Source, claimed: frozenset[str], given: int) -> list[Pro
 
 def _found(source: Source) -> str:
     members = list(source)
+    if explanation := claude.explain(source):
+        return explanation
     if not members:
         return f"{source.label} holds no files."
     if len(members) == 1:

@@ -16,6 +16,7 @@ GROUP = "chatkeep.importers"
 
 BUILT_IN = (
     EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),
+    EntryPoint("claude", "chatkeep.importers.claude:CLAUDE", GROUP),
     EntryPoint("whatsapp", "chatkeep.importers.whatsapp:WHATSAPP", GROUP),
 )
 

@@ -163,13 +163,14 @@ class ImporterSuite:
 
     # -- size
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_conversations(self) -> None:
         case = sorted(path for path in self.samples.iterdir() if (path / "input").is_dir())[0]
-        small, large = (self._peak(self.many(case, times)) for times in (1, 4))
+        small, large = (self._peak(self.many(case, times)) for times in (1, 3))
         assert large < 1.5 * small + (1 << 20)
 
     def many(self, case: Path, times: int) -> Source:
-        """A source with the sample's conversations that many times 8 MiB, or that many times 200, made as it is read.
+        """A source with the sample's conversations that many times 6 MiB, or that many times 200, made as it is read.
 
         The largest list of the sample grows; where there is none, all files are repeated.
         """
@@ -180,7 +181,7 @@ class ImporterSuite:
             return source_of(copies)
         longest = max(lists, key=lambda name: len(files[name]))
         others = source_of({name: data for name, data in files.items() if name != longest})
-        return Source("many", [*others, _growing(longest, json.loads(files[longest]), times * (8 << 20))])
+        return Source("many", [*others, _growing(longest, json.loads(files[longest]), times * (6 << 20))])
 
     def _peak(self, source: Source) -> int:
         tracemalloc.start()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
 
+import msgspec
+
 from chatkeep import exact, views
 from chatkeep.errors import Problem
 from chatkeep.importers import Importer, Kept
@@ -129,7 +131,7 @@ def _part(part: Part) -> dict[str, Any] | str:
     if part == Part(type="text", text=part.text, markup=part.markup):
         return f"{part.markup}: {exact.readable(part.text)}"
     fields = {name: getattr(part, name) for name in part.__struct_fields__ if name != "extra"}
-    found = {name: value for name, value in fields.items() if value not in ("", None, False, (), {}) and _is_set(value)}
+    found = {name: value for name, value in fields.items() if _is_told(value)}
     if part.parts:
         found["parts"] = [_part(inner) for inner in part.parts]
     if part.unknown:
@@ -139,5 +141,6 @@ def _part(part: Part) -> dict[str, Any] | str:
     return {"type": part.type, **{name: value for name, value in sorted(found.items()) if name != "type"}}
 
 
-def _is_set(value: Any) -> bool:
-    return type(value).__name__ != "UnsetType"
+def _is_told(value: Any) -> bool:
+    is_empty = value is None or value is False or value is msgspec.UNSET
+    return not is_empty and value not in ("", (), {})

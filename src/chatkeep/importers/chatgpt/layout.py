@@ -117,18 +117,14 @@ def holds_conversations(value: Any) -> bool:
 
 def _is_conversation(item: Any) -> bool:
     names = peek.keys(item)
-    if "inserted_at" in names or "fragments" in names or "chat_messages" in names:
+    if "inserted_at" in names or "chat_messages" in names:
         return False  # DeepSeek and Claude
-    if "mapping" in names and isinstance(nodes := item["mapping"], dict):
-        return not nodes or any(_is_node(node) for node in nodes.values())
-    return {"title", "create_time"} <= names and bool(names & {"conversation_id", "current_node"})
-
-
-def _is_node(node: Any) -> bool:
-    names = peek.keys(node)
-    if "fragments" in peek.keys(node.get("message") if names else None):
-        return False
-    return bool(names & {"message", "parent", "children"})
+    nodes = item["mapping"] if "mapping" in names else None
+    messages = [node.get("message") for node in nodes.values() if peek.keys(node)] if isinstance(nodes, dict) else []
+    told = [peek.keys(message) for message in messages if message is not None]
+    if told:
+        return any({"author", "content"} & keys for keys in told) and not any("fragments" in keys for keys in told)
+    return {"title", "create_time"} <= names and bool(names & {"mapping", "conversation_id", "current_node"})
 
 
 # ------------------------------------------------------------------ beside them

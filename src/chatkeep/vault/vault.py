@@ -110,7 +110,7 @@ class Vault:
 
     def attachments(self, snapshot: Snapshot) -> Iterator[tuple[str, int] | Problem]:
         """(sha256, size) of every attachment of a snapshot, sorted, or a problem for a folder that is damaged."""
-        self._objects.refresh_index()
+        self._objects.know(snapshot.tree)
         for sha256, node in Trees(self._objects).attachments(snapshot.tree):
             yield node if isinstance(node, Problem) else (sha256, node.size)
 
@@ -124,7 +124,7 @@ class Vault:
 
     def tombstones(self, snapshot: Snapshot) -> Iterator[tuple[str, bytes] | Problem]:
         """(name, bytes) of every tombstone of a snapshot, sorted, or a problem for one that is damaged."""
-        self._objects.refresh_index()
+        self._objects.know(snapshot.tree)
         try:
             nodes = Trees(self._objects).folder(snapshot.tree, TOMBSTONES)
         except Damaged as error:
@@ -138,7 +138,7 @@ class Vault:
 
     def manifest(self, snapshot: Snapshot) -> Manifest:
         """The counts of a snapshot as its tree has them, and its place in the chain. Raises Damaged, NotFound."""
-        self._objects.refresh_index()
+        self._objects.know(snapshot.tree)
         nodes = Trees(self._objects).folder(snapshot.tree)
         node = next((node for node in nodes if node.name == MANIFEST), None)
         if node is None:

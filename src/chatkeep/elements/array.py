@@ -27,9 +27,14 @@ LONGEST_STRING = 64 * MIB
 LARGEST_ELEMENT = 512 * MIB
 MOST_PROBLEMS = 1000
 NEIGHBOUR = 4096
+FIRST_LOOK = MIB
+LOOKED_THROUGH = 64 * MIB
+SPACE = b" \t\r\n"
 
 _SEPARATOR = re.compile(rb"[ \t\r\n]*+,?[ \t\r\n]*+")
-_COMMA, _LIST, _END_OF_LIST, _OBJECT = b",[]{"
+_COMMA, _LIST, _END_OF_LIST, _OBJECT, _END_OF_OBJECT = b",[]{}"
+_OPENS, _CLOSES = b"[{", b",}"
+_CUT = "The file is cut off here. What came before was read."
 
 
 class Element(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +57,7 @@ def elements(stream: BinaryIO, *, where: str, inside: str | Sequence[str] | None
     is itself the one element. Everything readable before a cut, and after a malformed element, is given.
 
     An element is well-formed as far as Python's json goes (NaN and raw control characters pass), at most 256
-    deep and 512 MiB large; whether its strings are UTF-8 is not looked at. Memory: a few windows of 4 MiB, or
+    deep and 512 MiB large; whether its strings are UTF-8 is not looked at. Memory: a few MiB, or
     about three times the largest element. Raises UnsafeSource when the stream does.
     """
     path = () if inside is None else (inside,) if isinstance(inside, str) else tuple(inside)
@@ -70,6 +75,8 @@ class _Elements:
         self._windows = Windows(text)
         self._index = 0
         self._problems = 0
+        self._told_end = False
+        self._is_inside = False
 
     def all(self, path: tuple[str, ...]) -> Iterator[Element | Problem]:
         text = self._text
@@ -94,11 +101,12 @@ class _Elements:
             if byte == _LIST:
                 yield from self._list()
             elif path and objects.enter(text, path, limit=LARGEST_ELEMENT):
+                self._is_inside = True
                 yield from self._list()
                 if not objects.leave(text, len(path)) and not text.broken:
-                    yield self._problem(text.offset, "The file is cut off after the last element.")
+                    yield self._problem(text.offset, _CUT)
             else:
-                yield from self._one()
+                yield from self._one(in_list=False)
         if not values and not text.broken:
             yield Problem(self._where, "The file is empty.")
 
@@ -111,10 +119,10 @@ class _Elements:
     def _list(self) -> Iterator[Element | Problem]:
         text = self._text
         text.drop(1)
-        while (byte := text.skip_space()) != _END_OF_LIST:
+        while (byte := text.skip_space()) != _END_OF_LIST or not self._list_ends():
             if byte < 0:
-                if not text.broken:
-                    yield self._problem(text.offset, "The file is cut off here. What came before was read.")
+                if not text.broken and not self._told_end:
+                    yield self._problem(text.offset, _CUT)
                 return
             if byte == _COMMA:
                 yield self._problem(text.offset, "An element is missing here.")
@@ -122,7 +130,7 @@ class _Elements:
             elif batch := self._windows.batch():
                 yield from self._numbered(batch)
             else:
-                yield from self._one()
+                yield from self._one(in_list=True)
                 yield from self._after_one()
         text.drop(1)
 
@@ -137,12 +145,12 @@ class _Elements:
             at = found.end() if found else at
         self._text.drop(at)
 
-    def _one(self) -> Iterator[Element | Problem]:
+    def _one(self, *, in_list: bool) -> Iterator[Element | Problem]:
         """The element that begins here, walked over; or the problem with it, and on to where the next may begin."""
         text, at, index = self._text, self._text.offset, self._index
         self._index += 1
         end, objection = self._walk()
-        raw = bytes(text.data[:end]) if end > 0 and not objection else b""
+        raw = bytes(text.data[:end]).rstrip(SPACE) if end > 0 and not objection else b""
         if raw and is_json(raw):
             text.fill(end + NEIGHBOUR)
             self._windows.learn(end)
@@ -154,45 +162,68 @@ class _Elements:
         elif end == NOT_YET and is_beginning(bytes(text.data)):
             text.drop(len(text.data))
             if not text.broken:
-                yield self._element_problem(index, at, "The file is cut off inside this element.")
+                yield self._element_problem(index, at, _CUT)
+            self._told_end = True
         else:
             yield self._element_problem(index, at, "It is malformed and was left out.")
-            text.drop(self._next_element(end))
+            text.drop(self._next_element(end) if in_list else len(text.data))
 
     def _walk(self) -> tuple[int, str]:
-        """Where the element ends, and what speaks against it; its bytes are not kept when something does."""
+        """Where the element ends, and what speaks against it; its bytes are not kept when something does.
+
+        A stray quote or bracket would make it go on to the end of the file; that is noticed on the way.
+        """
         text, scan, done, objection = self._text, Scan(), 0, ""
-        begun = text.offset
+        begun, look_again = text.offset, FIRST_LOOK
         while (end := scan.end(text.data, done)) == NOT_YET:
             done = len(text.data)
             objection = objection or _objection(scan, done)
             if objection:
                 text.drop(done)
                 done = 0
+            elif done >= look_again:
+                look_again *= 2
+                if not is_beginning(bytes(text.data)):
+                    break
             if not text.more():
                 break
         return end, objection or _objection(scan, text.offset - begun + end)
 
+    def _list_ends(self) -> bool:
+        """Whether the bracket that stands here closes the list, and is not a wrong letter in its midst."""
+        text = self._text
+        at = text.space_after(1)
+        if at == len(text.data) or not self._windows.boundaries:
+            return True
+        return text.data[at] in (_CLOSES if self._is_inside else _OPENS)
+
     def _next_element(self, end: int) -> int:
         """How much to leave out of the text after a malformed element, so that the next one is whole."""
-        text = self._text
+        text, size = self._text, 0
         if end > 0 and self._goes_on(end):
             return end
-        for at in self._windows.ends():
-            start = text.space_after(text.space_after(at) + 1)
-            next_end = end_of_value(text, start, LARGEST_ELEMENT)
-            if next_end != NOT_YET and is_json(bytes(text.data[start:next_end])):
-                return at
+        while size < len(text.data) <= LOOKED_THROUGH:
+            for at in self._windows.ends(size):
+                start = text.space_after(text.space_after(at) + 1)
+                next_end = end_of_value(text, start, LARGEST_ELEMENT)
+                if next_end != NOT_YET and is_json(bytes(text.data[start:next_end])):
+                    return at
+            size = len(text.data)
+            text.fill(2 * size)
         return len(text.data) if end == NOT_YET else max(end, 1)
 
     def _goes_on(self, end: int) -> bool:
-        """Whether a list goes on here as it should: with its end, or a comma and the same kind of value."""
+        """Whether a malformed element that seems to end here does: what follows is as it should be."""
         text = self._text
+        text.fill(end + NEIGHBOUR)
         at = text.space_after(end)
-        if at < len(text.data) and text.data[at] == _COMMA:
-            at = text.space_after(at + 1)
-            return at < len(text.data) and (text.data[0] != _OBJECT or text.data[at] == _OBJECT)
-        return at == len(text.data) or text.data[at] == _END_OF_LIST
+        if at == len(text.data) or (text.data[0] == _OBJECT and text.data[end - 1] != _END_OF_OBJECT):
+            return False
+        if text.data[at] == _END_OF_LIST:
+            return text.space_after(at + 1) == len(text.data) or self._is_inside
+        if text.data[0] == _OBJECT and self._windows.boundaries:
+            return self._windows.is_known_end(end)
+        return text.data[at] == _COMMA
 
     def _after_one(self) -> Iterator[Problem]:
         text = self._text

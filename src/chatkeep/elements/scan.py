@@ -12,10 +12,14 @@ from chatkeep.elements.text import Text
 
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
 _TO_END_OF_SCALAR = re.compile(rb'[^"\[\]{},]*+')
+_WHOLE_TOKENS = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _OPENING, _CLOSING, _QUOTE, _COMMA = b"[{", b"]}", 0x22, 0x2C
 
 NOT_YET = -1
+FAR_DOWN = 1024
+BLOCK = 1 << 16
 
 
 class Scan:
@@ -38,13 +42,16 @@ class Scan:
 
         An object, list or string ends after its last byte, another value before the comma or bracket that follows.
         """
-        size = len(data)
+        size, near = len(data), 0
         while at < size:
             if self._in_string:
                 at = self._string(data, at)
                 if not self._in_string and not self.depth:
                     return at
                 continue
+            if self.depth > FAR_DOWN and at >= near:
+                at = self._far_down(data, at)
+                near = at + BLOCK
             rule = _TO_BRACKET if self.depth else _TO_END_OF_SCALAR
             at = _end_of_match(rule, data, at)
             if at == size:
@@ -63,6 +70,19 @@ class Scan:
                     return at + 1
             at += 1
         return NOT_YET
+
+    def _far_down(self, data: bytes | bytearray, at: int) -> int:
+        """Walk on while the end can not be near: brackets are counted by the block, since nesting means harm here."""
+        while at < len(data):
+            block = data[at : at + BLOCK]
+            whole = _end_of_match(_WHOLE_TOKENS, block, 0)
+            brackets = _STRINGS.sub(b"", block[:whole])
+            closing = brackets.count(b"]") + brackets.count(b"}")
+            if not whole or closing >= self.depth:
+                break
+            self.depth += brackets.count(b"[") + brackets.count(b"{") - closing
+            at += whole
+        return at
 
     def _string(self, data: bytes | bytearray, at: int) -> int:
         begun = at

@@ -1,4 +1,4 @@
-"""Whether bytes are one JSON value, as leniently as the programs that write exports."""
+"""Whether bytes are JSON, as leniently as the programs that write exports."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ import json
 
 import msgspec
 
+LOOKED_AT = 64 << 20
+_CUT_TOKEN = 12
+
 _skip = msgspec.json.Decoder(msgspec.Raw).decode
 _lenient = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 
 def is_json(raw: bytes) -> bool:
-    """Whether Python's json would take it. Its depth must be known to be small.
+    """Whether Python's json would take these bytes as one value. Its depth must be known to be small.
 
-    msgspec says no to NaN, to raw control characters and to halves of surrogate pairs; exports have them.
+    msgspec says no to NaN, to raw control characters and to halves of surrogate pairs; exports have them. What is
+    very large and has such things is taken unseen; who decodes it will know.
     """
     try:
         _skip(raw)
     except msgspec.DecodeError:
-        return _is_lenient_json(raw)
+        return len(raw) > LOOKED_AT or _lenient_error(raw) is None
     return True
 
 
-def _is_lenient_json(raw: bytes) -> bool:
+def is_beginning(raw: bytes) -> bool:
+    """Whether these bytes are how a JSON value begins, cut off before its end."""
+    try:
+        _skip(raw)
+    except msgspec.DecodeError as error:
+        if "truncated" in str(error) or len(raw) > LOOKED_AT:
+            return True
+        lenient = _lenient_error(raw)
+        return lenient is None or lenient.pos > len(raw) - _CUT_TOKEN or lenient.msg.startswith("Unterminated")
+    return True
+
+
+def _lenient_error(raw: bytes) -> json.JSONDecodeError | None:
     try:
         # Latin-1 maps every byte to one letter, so that text that is not UTF-8 does not matter here.
         _lenient.decode(raw.decode("latin-1"))
-    except ValueError:
-        return False
-    return True
+    except json.JSONDecodeError as error:
+        return error
+    return None
 
 
 def key_text(raw: bytes) -> str | None:
@@ -38,12 +54,3 @@ def key_text(raw: bytes) -> str | None:
     except ValueError:
         return None
     return key if isinstance(key, str) else None
-
-
-def is_beginning(raw: bytes) -> bool:
-    """Whether these bytes are how a JSON value begins, cut off before its end."""
-    try:
-        _skip(raw)
-    except msgspec.DecodeError as error:
-        return "truncated" in str(error)
-    return True

@@ -11,7 +11,7 @@ from chatkeep.elements.text import Text
 from chatkeep.errors import Problem
 
 LONGEST_LINE = 64 << 20
-READ = 4 << 20
+READ = 1 << 20
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):

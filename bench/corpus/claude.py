@@ -33,11 +33,11 @@ class Claude:
         messages = []
         for turn in range(self._turns()):
             question = text.question(rng, lang, emoji=emoji)
-            if turn == 0:
-                question = self.truth.plant(index, question)
             answer = text.answer(rng, lang, emoji=emoji)
             for sender, words in (("human", question), ("assistant", answer)):
                 said = "" if rng.random() < 0.01 else words
+                if said and turn == 0 and sender == "human":
+                    said = self.truth.plant(index, said)
                 clock += rng.expovariate(1 / 30.0) + 0.5
                 messages.append(self._message(sender, said, clock=clock))
         conversation = {

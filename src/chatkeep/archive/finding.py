@@ -19,7 +19,7 @@ from chatkeep.archive import query as queries
 from chatkeep.archive.choosing import Conditions, people_like
 from chatkeep.archive.highlight import pattern, snippet
 from chatkeep.archive.query import Query
-from chatkeep.archive.rows import DAY_BITS, TITLED, day_number
+from chatkeep.archive.rows import ROW_BITS, TITLED, month
 from chatkeep.archive.values import Found, Hit
 from chatkeep.selection import Selection
 
@@ -116,13 +116,13 @@ def _matches(
     *,
     hidden: bool,
 ) -> _Matches:
-    begins, ends = max(query.begins, selection.begins), min(query.ends or "9", selection.ends or "9")
+    begins = max(query.begins, selection.begins)
+    ends = min(filter(None, (query.ends, selection.ends)), default="")
     first, last = _row_range(begins, ends)
-    exact_times = [
-        f"m.sent_at {sign} ?" for sign, when in ((">=", begins), ("<", ends)) if when[11:] not in ("", "00:00:00")
-    ]
-    for text, when in zip(exact_times, [w for w in (begins, ends) if w[11:] not in ("", "00:00:00")], strict=True):
-        conditions.add(text, when)
+    if begins:
+        conditions.add("CASE WHEN m.position < 0 THEN d.created_at ELSE m.sent_at END >= ?", begins)
+    if ends:
+        conditions.add("CASE WHEN m.position < 0 THEN d.created_at ELSE m.sent_at END < ?", ends)
     if expression:
         table = index.tables(db)[0]
         source = (
@@ -149,11 +149,10 @@ def _matches(
 
 
 def _row_range(begins: str, ends: str) -> tuple[int, int]:
-    first = max(day_number(begins), 1) << DAY_BITS if begins else 0
-    if ends == "9":
-        return first, 1 << 62
-    day = day_number(ends) + (ends[11:] not in ("", "00:00:00"))
-    return max(first, 1 << DAY_BITS), day << DAY_BITS
+    """The row numbers that can have times in between: those of the months, and none without a time."""
+    if not begins and not ends:
+        return 0, 1 << 62
+    return max(month(begins), 1) << ROW_BITS, (month(ends) + 1) << ROW_BITS if ends else 1 << 62
 
 
 # ------------------------------------------------------------------ ranking

@@ -12,10 +12,16 @@ from collections.abc import Callable, Iterable, Sequence
 
 VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
 
-_COLUMNS = """
-    CASE kind & 3 WHEN 2 THEN shown END, CASE kind & 3 WHEN 0 THEN shown END, CASE kind & 3 WHEN 1 THEN shown END
-    FROM (SELECT row, kind, CASE WHEN kind & 4 THEN treated(text) ELSE text END AS shown
-          FROM json_each(?) CROSS JOIN texts ON row = value)"""
+# `text` stands first, as places in the first column take the least room.
+COLUMNS = "text, title, hidden"
+_VALUES = """
+    row, CASE kind & 3 WHEN 0 THEN shown END, CASE kind & 3 WHEN 2 THEN shown END, CASE kind & 3 WHEN 1 THEN shown END
+    FROM (SELECT row, kind, {shown} AS shown FROM json_each(?) CROSS JOIN texts ON row = value)"""
+_STAGED = _VALUES.format(
+    shown="CASE WHEN kind & 4 THEN coalesce((SELECT t.text FROM temp.treated t WHERE t.row = texts.row), "
+    "treated(texts.text)) ELSE texts.text END"
+)
+_PLAIN = _VALUES.format(shown="CASE WHEN kind & 4 THEN treated(text) ELSE text END")
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:
@@ -56,15 +62,17 @@ def _for_all(
 
 
 def put_in(connection: sqlite3.Connection, table: str, rows: Iterable[int]) -> None:
-    """Makes rows of `texts` findable. One statement, which leaves other threads of Python alone."""
-    connection.execute(f"INSERT INTO {table}(rowid, title, text, hidden) SELECT row, {_COLUMNS}", (_sorted(rows),))
+    """Makes rows of `texts` findable.
+
+    One statement, during which other threads of Python run. It calls back into Python only for texts that need
+    treatment and were not staged in `temp.treated`.
+    """
+    connection.execute(f"INSERT INTO {table}(rowid, {COLUMNS}) SELECT {_STAGED}", (_sorted(rows),))
 
 
 def take_out(connection: sqlite3.Connection, table: str, rows: Iterable[int]) -> None:
     """Makes rows unfindable; their texts must still be there as they were put in."""
-    connection.execute(
-        f"INSERT INTO {table}({table}, rowid, title, text, hidden) SELECT 'delete', row, {_COLUMNS}", (_sorted(rows),)
-    )
+    connection.execute(f"INSERT INTO {table}({table}, rowid, {COLUMNS}) SELECT 'delete', {_PLAIN}", (_sorted(rows),))
 
 
 def merge_some(connection: sqlite3.Connection, table: str, pages: int) -> bool:

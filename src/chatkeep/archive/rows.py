@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
 from hashlib import blake2b, sha256
 
@@ -26,15 +25,16 @@ except ImportError:
     alignment = None
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
-DAY_BITS = 24
+ROW_BITS = 24  # of a row number: those below the month
 VISIBLE, ATTACHED, TITLE = 1, 2, 4  # flags of a message row
 TEXT, HIDDEN, TITLED, SPECIAL = 0, 1, 2, 4  # kinds of a text row; SPECIAL is added to one of the others
 _PREVIEW = 160
 _LEVEL = 1
 
 
-@dataclass(slots=True)
-class MessageRow:
+class MessageRow(msgspec.Struct, gc=False):
+    """What `messages` and `texts` hold of one message. month: the beginning of its row number, see `month`."""
+
     position: int
     id: str
     parent: int | None
@@ -44,7 +44,7 @@ class MessageRow:
     sent_at: str
     start: int
     length: int
-    day: int
+    month: int
     kind: int = TEXT
     text: str = ""
 
@@ -121,9 +121,9 @@ def _message_rows(
     start = prepared.data.index(b'"messages":[' + encoded[0]) + 12 if encoded else 0
     title = views.title(conversation)
     if title:
-        day = day_number(conversation.created_at or (messages[0].sent_at if messages else ""))
+        titled = month(conversation.created_at or (messages[0].sent_at if messages else ""))
         kind = TITLED | (SPECIAL if is_special(title) else 0)
-        prepared.messages.append(MessageRow(-1, "", None, None, "", TITLE, "", 0, 0, day, kind, title))
+        prepared.messages.append(MessageRow(-1, "", None, None, "", TITLE, "", 0, 0, titled, kind, title))
     attachments = 0
     for position, (message, raw) in enumerate(zip(messages, encoded, strict=True)):
         found = _attachments(message.parts, prepared.needs)
@@ -149,7 +149,7 @@ def _message_rows(
                 when,
                 start,
                 len(raw),
-                day_number(when or message.sorts_at or conversation.created_at),
+                month(when or message.sorts_at or conversation.created_at),
                 kind,
                 text,
             )
@@ -205,20 +205,22 @@ def _preview(messages: list[MessageRow]) -> str:
     return ""
 
 
-_FIRST_DAY = date(1970, 1, 1).toordinal() - 1
-
-
 @lru_cache(maxsize=8192)
-def _day(text: str) -> int:
+def _month(text: str) -> int:
     try:
-        return max(date.fromisoformat(text).toordinal() - _FIRST_DAY, 1)
+        year, number = int(text[:4]), int(text[5:7])
     except ValueError:
         return 0
+    return max((year - 1970) * 12 + number, 1)
 
 
-def day_number(when: str) -> int:
-    """The day of a time, from 1 on for 1970-01-01 and all before; 0 when it is not known. Row numbers begin with it."""
-    return _day(when[:10])
+def month(when: str) -> int:
+    """The month of a time, from 1 on for 1970-01 and all before; 0 when it is not known.
+
+    Row numbers begin with it, so that the newest matches are the last ones of an index, and a range of dates is a range
+    of rows. Finer would make an index larger: what stands side by side in time would be far apart in number.
+    """
+    return _month(when[:7])
 
 
 # ------------------------------------------------------------------ bytes of documents
@@ -231,6 +233,14 @@ def pack(data: bytes, compressor: zstandard.ZstdCompressor | None = None) -> tup
         return None, compressor.compress(data)
     frames = [compressor.compress(data[at : at + FRAME]) for at in range(0, len(data), FRAME)]
     return struct.pack(f"<{len(frames)}I", *map(len, frames)), b"".join(frames)
+
+
+def pack_many(documents: list[bytes], compressor: zstandard.ZstdCompressor) -> list[bytes]:
+    """Each document as one frame. None is longer than FRAME. Other threads run meanwhile."""
+    if "multi_compress_to_buffer" not in zstandard.backend_features:
+        return [compressor.compress(data) for data in documents]
+    packed = compressor.multi_compress_to_buffer([*documents])
+    return [packed[at].tobytes() for at in range(len(packed))]
 
 
 def unpack(frames: bytes | None, packed: bytes) -> bytes:

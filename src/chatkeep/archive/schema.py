@@ -83,7 +83,7 @@ CREATE TABLE cursors (archive TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT 
 def index_table(name: str) -> str:
     """The statement that makes a full-text index of that name. It keeps no texts: `texts` has them."""
     return (
-        f"CREATE VIRTUAL TABLE {name} USING fts5(title, text, hidden, content='', columnsize=0, "
+        f"CREATE VIRTUAL TABLE {name} USING fts5(text, title, hidden, content='', columnsize=0, "
         """tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co M*'")"""
     )
 
@@ -113,6 +113,8 @@ def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute("PRAGMA secure_delete=FAST")
     connection.execute("PRAGMA temp_store=MEMORY")
+    # What `index` has to add, where it was treated beforehand.
+    connection.execute("CREATE TEMP TABLE treated (row INTEGER PRIMARY KEY, text TEXT NOT NULL)")
     connection.create_function("treated", 1, treated, deterministic=True)
     return connection
 

@@ -2,8 +2,8 @@
 
 The rule. A conversation is the merge of what each operation brought to it (`contributions`), with the `user` layer
 as it is now. The first contribution of a conversation is not written down while it is the only one: the document
-itself is it. Undoing removes the operation's contributions and merges the rest again; a conversation to which nothing else
-contributed goes. A replacement counts from its place on: what came before it shows again when it is undone.
+itself is it. Undoing removes the operation's contributions and merges the rest again; a conversation to which nothing
+else contributed goes. A replacement counts from its place on: what came before it shows again when it is undone.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ accents of Latin letters. For most texts that is right. `treated` rewrites the o
 index and for queries alike:
 
 - a run of a script that does not put spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), or whose
-  words take endings (Korean), becomes overlapping pairs of characters and its last character: 你好吗 gives 你好 好吗 吗;
+  words take endings (Korean), becomes overlapping pairs of characters and its last one: 你好吗 gives 你好 好吗 吗;
 - an emoji becomes a word of its own, a character of the private planes; skin tones and joiners are dropped;
 - compatible forms (full width, ligatures) become the ordinary ones; accents of Greek, vowel points of Hebrew and
   Arabic, and the dots of ё are dropped; й, ї and ў keep theirs, as they are letters of their own.
@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 import unicodedata
+from array import array
 
 # What unicode61 does right by itself: Latin, Cyrillic without ё, punctuation, signs of currency, arrows, mathematics.
 _ORDINARY = "\x00-\xac\xae-\u02ff\u0400\u0402-\u0450\u0452-\u052f\u2000-\u200a\u200e-\u2027\u2030-\u205e\u20a0-\u20bf"
@@ -31,6 +33,19 @@ _ACCENTS = re.compile(
     "(?<![иіуИІУ])[\u0300-\u036f]|[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]"
 )
+# Characters with another, ordinary form, and those with accents to drop: only these need the slow road of `normal`.
+_BENT = re.compile(
+    "[\xad\u0300-\u03ff\u0401\u0451\u0591-\u06ff\u0900-\u0dff\u0e33\u0eb3\u0f00-\u10ff\u1100-\u11ff\u1b00-\u1bff"
+    "\u1d00-\u1fff\u200b-\u200d\u2060-\u206f\u2070-\u209f\u2100-\u218f\u2460-\u24ff\u2c00-\u2dff\u2e80-\u2fdf"
+    "\u3099-\u309c\u309f\u30ff\u3130-\u318f\u3200-\u33ff\ua640-\ua7ff\uf900-\ufaff\ufb00-\ufe0f\ufe70-\ufeff"
+    "\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uffdc\U0001d400-\U0001d7ff\U0001ee00-\U0001f265"
+    "\U0001f3fb-\U0001f3ff\U0002f800-\U0002fa1f\U000e0020-\U000e007f]"
+)
+_MARK = re.compile(
+    "[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059\u105e-\u1060"
+    "\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u3099\u309a]"
+)
+_WIDE = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 _RUN = re.compile(f"[{_SPACELESS}]+|[{_EMOJI}]")
 _LAST_RUN = re.compile(f"[{_SPACELESS}]+\\Z")
 
@@ -47,7 +62,7 @@ def treated(text: str) -> str:
 
 def normal(text: str) -> str:
     """The text with ordinary forms of its characters, without the accents that the tokenizer would keep."""
-    if not is_special(text):
+    if text.isascii() or _BENT.search(text) is None:
         return text
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", _DROPPED.sub("", text))))
 
@@ -71,9 +86,20 @@ def _split(found: re.Match[str]) -> str:
     run = found[0]
     if len(run) == 1 and (emoji := _emoji(run)):
         return f" {emoji} "
+    if _MARK.search(run) is None:
+        return _pairs(run)
     characters = _characters(run)
     pairs = [a + b for a, b in itertools.pairwise(characters)]
     return f" {' '.join([*pairs, characters[-1]])} "
+
+
+def _pairs(run: str) -> str:
+    """The same for a run without marks. Texts in Chinese are one run after another, so this goes by whole arrays."""
+    codes = array("I", run.encode(_WIDE))
+    result = array("I", [32]) * (3 * len(codes) + 1)
+    result[1::3] = codes
+    result[2::3] = codes[1:] + array("I", [32])
+    return result.tobytes().decode(_WIDE)
 
 
 def _emoji(char: str) -> str:

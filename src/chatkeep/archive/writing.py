@@ -12,14 +12,16 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 import zstandard
 
 from chatkeep.archive import index
 from chatkeep.archive.files import Files
-from chatkeep.archive.rows import DAY_BITS, LISTING, Prepared, pack, prepare, unpack
+from chatkeep.archive.rows import FRAME, LISTING, ROW_BITS, SPECIAL, Prepared, pack, pack_many, prepare, unpack
 from chatkeep.archive.schema import begin, connect
+from chatkeep.archive.words import treated
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, decode, encode
 
@@ -118,7 +120,10 @@ class Writer:
 
     def write_now(self, put: Put) -> None:
         """Writes one conversation within a transaction that the caller has begun on `db`."""
-        index.put_in_all(self.db, self._write(_Batch([put])))
+        written = self._write(_Batch([put]))
+        written.insert_contents()
+        index.put_in_all(self.db, written.to_index)
+        self.db.execute("DELETE FROM temp.treated")
 
     def execute(self, statement: str, values: tuple[object, ...]) -> None:
         """A statement to be run within the transaction of the present batch, behind its conversations."""
@@ -170,17 +175,19 @@ class Writer:
         batch, self._batch = self._batch, _Batch()
         begin(self.db)
         try:
-            rows = self._write(batch)
+            written = self._write(batch)
         except BaseException:
             self._roll_back()
             raise
         self._written = [put.prepared.id for put in batch.puts]
-        self._running = self._pool.submit(self._complete, rows)
+        self._running = self._pool.submit(self._complete, written)
 
-    def _complete(self, rows: list[int]) -> None:
-        """The second half of a batch, on the other thread: the index, the files, the commit."""
+    def _complete(self, written: _Transaction) -> None:
+        """The second half of a batch, on the other thread: the documents, the index, the files, the commit."""
         try:
-            index.put_in_all(self.db, rows)
+            written.insert_contents()
+            index.put_in_all(self.db, written.to_index)
+            self.db.execute("DELETE FROM temp.treated")
             kept = self.files.settle()
             self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
             self.db.execute("COMMIT")
@@ -193,8 +200,8 @@ class Writer:
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
 
-    def _write(self, batch: _Batch) -> list[int]:
-        """Inserts the rows of a batch; gives those that are to be indexed."""
+    def _write(self, batch: _Batch) -> _Transaction:
+        """Inserts the rows of a batch, except for what takes long."""
         transaction = _Transaction(self.db, self.archive, self._people, self._compressor)
         for put in batch.puts:
             transaction.put(put)
@@ -202,7 +209,7 @@ class Writer:
         for statement, values in batch.statements:
             self.db.execute(statement, values)
         transaction.finish()
-        return transaction.to_index
+        return transaction
 
 
 class _Transaction:
@@ -223,9 +230,10 @@ class _Transaction:
         self.next_rows: dict[int, int] = {}
         self.to_index: list[int] = []
         self.documents: list[tuple[object, ...]] = []
-        self.contents: list[tuple[object, ...]] = []
+        self.contents: list[tuple[int, bytes]] = []
         self.messages: list[tuple[object, ...]] = []
         self.texts: list[tuple[int, int, str]] = []
+        self.treated: list[tuple[int, str]] = []
         self.takes_part: list[tuple[int, int]] = []
         self.needs: list[tuple[object, ...]] = []
         self.prints: list[tuple[int, int]] = []
@@ -288,11 +296,11 @@ class _Transaction:
         old = self.db.execute(
             "SELECT id, row, kind, text FROM messages LEFT JOIN texts USING (row) WHERE document = ?", (number,)
         ).fetchall()
-        wanted = {row.id: (row.day, row.kind, row.text) for row in new.messages}
+        wanted = {row.id: (row.month, row.kind, row.text) for row in new.messages}
         kept: dict[str, int] = {}
         gone: list[int] = []
         for id, row, kind, text in old:
-            if wanted.get(id) == (row >> DAY_BITS, kind, text):
+            if wanted.get(id) == (row >> ROW_BITS, kind, text):
                 kept[id] = row
             elif text is not None:
                 gone.append(row)
@@ -308,7 +316,7 @@ class _Transaction:
     # -------------------------------------------------------------- rows
 
     def _gather(self, number: int, new: Prepared, kept: dict[str, int]) -> None:
-        self.contents.append((number, *pack(new.data, self.compressor)))
+        self.contents.append((number, new.data))
         people = {one[0]: self._person(one) for one in new.people}
         self.takes_part += ((number, person) for person in people.values())
         self.needs += ((number, sha256, *what) for sha256, what in new.needs.items())
@@ -316,11 +324,13 @@ class _Transaction:
         for one in new.messages:
             row = kept.get(one.id)
             if row is None:
-                row = self._next_row(one.day)
+                row = self._next_row(one.month)
                 if one.text:
                     self.texts.append((row, one.kind, one.text))
                     if not new.trashed:
                         self.to_index.append(row)
+                        if one.kind & SPECIAL:
+                            self.treated.append((row, treated(one.text)))
             self.messages.append(
                 (
                     row,
@@ -337,18 +347,16 @@ class _Transaction:
                 )
             )
 
-    def _next_row(self, day: int) -> int:
-        row = self.next_rows.get(day)
+    def _next_row(self, month: int) -> int:
+        row = self.next_rows.get(month)
         if row is None:
-            first = day << DAY_BITS
-            # Rows that stay are gone from `messages` while their document is written anew; their texts are still there.
             found = self.db.execute(
-                "SELECT max(row) FROM (SELECT max(row) AS row FROM messages WHERE row >= ?1 AND row < ?2 "
-                "UNION ALL SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2)",
-                (first, first + (1 << DAY_BITS)),
-            ).fetchone()[0]
-            row = first if found is None else found + 1
-        self.next_rows[day] = row + 1
+                "SELECT max(coalesce((SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), ?1 - 1), "
+                "coalesce((SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2), ?1 - 1))",
+                (month << ROW_BITS, (month + 1) << ROW_BITS),
+            )
+            row = int(found.fetchone()[0]) + 1
+        self.next_rows[month] = row + 1
         return row
 
     def _person(self, one: tuple[str, str, str]) -> int:
@@ -366,12 +374,30 @@ class _Transaction:
         self.messages.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
         self.texts.sort(key=lambda row: row[0])
         db.executemany(_INSERT_DOCUMENT, self.documents)
-        db.executemany("INSERT INTO contents VALUES (?, ?, ?)", self.contents)
         db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
         db.executemany("INSERT INTO texts VALUES (?, ?, ?)", self.texts)
+        db.executemany("INSERT INTO temp.treated VALUES (?, ?)", self.treated)
         db.executemany("INSERT OR IGNORE INTO takes_part VALUES (?, ?)", self.takes_part)
         db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?)", self.needs)
         db.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", self.prints)
+
+    def insert_contents(self) -> None:
+        """Compresses and inserts the documents: a call and a statement, during both of which other threads run."""
+        long = [(number, *pack(data, self.compressor)) for number, data in self.contents if len(data) > FRAME]
+        self.db.executemany("INSERT INTO contents VALUES (?, ?, ?)", long)
+        short = [(number, data) for number, data in self.contents if len(data) <= FRAME]
+        if short:
+            packed = pack_many([data for _, data in short], self.compressor)
+            ends = list(accumulate(map(len, packed)))
+            places = [
+                (number, end - len(one) + 1, len(one))
+                for (number, _), one, end in zip(short, packed, ends, strict=True)
+            ]
+            self.db.execute(
+                "INSERT INTO contents SELECT json_extract(value, '$[0]'), NULL, "
+                "substr(?, json_extract(value, '$[1]'), json_extract(value, '$[2]')) FROM json_each(?)",
+                (b"".join(packed), json.dumps(places)),
+            )
 
     def finish(self) -> None:
         self.db.execute(

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
 import msgspec
 
+from chatkeep import alignment
 from chatkeep.archive import tombstones
-from chatkeep.archive.rows import alignment, attachment_keys, prepare, prints, roles
+from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
 from chatkeep.archive.schema import transaction
 from chatkeep.archive.values import Receipt
 from chatkeep.archive.writing import Put, Writer
@@ -190,9 +191,13 @@ class Intake:
 
     # -------------------------------------------------------------- one conversation
 
-    def add(self, new: Conversation, *, where: str = "") -> tuple[Outcome, str]:
-        """Adds a conversation, or merges it into the one that is there: what became of it, and the id it has here."""
-        new = self._as_known_here(new)
+    def add(self, new: Conversation, *, where: str = "", observed: bool = True) -> tuple[Outcome, str]:
+        """Adds a conversation, or merges it into the one that is there: what became of it, and the id it has here.
+
+        observed: it comes from an export, so that its ids may mean nothing; else from another archive.
+        """
+        if not new.source_id and (observed or self._writer.known(new.id) is None):
+            new = self._as_known_here(new)
         known = self._writer.known(new.id)
         if known is None:
             return self._add_new(new, where), new.id
@@ -222,7 +227,7 @@ class Intake:
 
     def apply(self, conversation: Conversation, *, replace: bool) -> None:
         """Adds one conversation, or puts it in the place of what is there, and counts it."""
-        self._outcomes[self._replace(conversation) if replace else self.add(conversation)[0]] += 1
+        self._outcomes[self._replace(conversation) if replace else self.add(conversation, observed=False)[0]] += 1
         counted = Counted()
         _count_messages(counted, conversation)
         self._count(counted)
@@ -242,19 +247,20 @@ class Intake:
     # -------------------------------------------------------------- conversations without ids of their platform
 
     def _as_known_here(self, new: Conversation) -> Conversation:
-        if new.source_id or self._writer.known(new.id) is not None:
-            return new
+        """The conversation with the ids that it has here, if it can be told that it is one that is here."""
+        if (known := self._writer.known(new.id)) is not None:
+            if known.revision == revision(encode(new)):
+                return new
+            return alignment.align(self._writer.load(new.id), new) or new
         alias = self._writer.reader.execute(
             "SELECT id FROM aliases WHERE archive = ? AND alias = ?", (self._writer.archive, new.id)
         ).fetchone()
-        candidates = [alias[0]] if alias else self._candidates(new)
-        for id in candidates:
+        for id in [alias[0]] if alias else self._candidates(new):
             if self._writer.known(id) and (aligned := alignment.align(self._writer.load(id), new)) is not None:
-                if not alias:
-                    self._writer.execute(
-                        "INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (self._writer.archive, new.id, aligned.id)
-                    )
-                return cast(Conversation, aligned)
+                self._writer.execute(
+                    "INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (self._writer.archive, new.id, aligned.id)
+                )
+                return aligned
         return new
 
     def _candidates(self, new: Conversation) -> list[str]:

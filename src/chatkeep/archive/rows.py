@@ -9,20 +9,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b, sha256
+from hashlib import sha256
 
 import msgspec
 import zstandard
 
-from chatkeep import exact, views
+from chatkeep import alignment, exact, views
 from chatkeep.archive.words import is_special
 from chatkeep.errors import Damaged
 from chatkeep.model import Conversation, Message, Part, encode, encode_message, time_key
-
-try:
-    from chatkeep import alignment  # type: ignore[attr-defined]
-except ImportError:
-    alignment = None
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
 ROW_BITS = 24  # of a row number: those below the month
@@ -92,12 +87,7 @@ def prepare(conversation: Conversation, data: bytes = b"") -> Prepared:
 
 def prints(conversation: Conversation) -> list[int]:
     """What its messages are recognised by where a platform has no ids, as whole numbers of 64 bits."""
-    found = alignment.fingerprints(conversation) if alignment else []
-    return [_print(one.encode() if isinstance(one, str) else one) for one in found]
-
-
-def _print(data: bytes) -> int:
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+    return [int.from_bytes(bytes.fromhex(one), "big", signed=True) for one in alignment.fingerprints(conversation)]
 
 
 def _spliced(conversation: Conversation, encoded: list[bytes]) -> bytes:

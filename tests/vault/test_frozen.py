@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.vault.small_archive import Restic, contents, documents, loaded
 
 from chatkeep import vault
 from chatkeep.providers.folder import Folder
 from chatkeep.storage import ReadOnly
 from chatkeep.vault import Vault
-from tests.vault.small_archive import Restic, contents, documents, loaded
 
 FROZEN = sorted((Path(__file__).parents[1] / "samples" / "vault").iterdir())
 

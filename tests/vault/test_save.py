@@ -152,6 +152,9 @@ def test_bytes_that_are_not_those_of_the_revision_are_never_saved(kept: Vault) -
     assert loaded(kept.load(saved.snapshot)) == expected
     assert saved.snapshot.counts["conversations"] == saved.conversations == 10
     assert saved.new_documents == 1
+    again = kept.save(contents(now, load=load), host=HOST)
+    assert (again.unchanged, again.snapshot) == (True, saved.snapshot)
+    assert again.problems == saved.problems
 
 
 def test_documents_that_are_compressed_already_are_sealed_as_they_are(kept: Vault, restic: Restic) -> None:
@@ -185,7 +188,7 @@ def test_without_a_cache_long_documents_are_found_again_by_cutting_them_again(ke
     first = kept.save(contents(held), host=HOST)
     fresh = vault.open_with_master_key(storage, kept.master_key)
     again = fresh.save(contents(held), host=HOST)
-    assert again.snapshot.tree == first.snapshot.tree
+    assert (again.unchanged, again.snapshot, again.new_documents) == (True, first.snapshot, 0)
     assert len(storage.listing("Vault/data/")) == 2
 
 
@@ -206,7 +209,12 @@ def test_attachments_come_back_whole_and_a_missing_one_is_told(kept: Vault, stor
             f"attachment {'ab' * 32}", "It is held neither here nor in the vault, or its bytes are not what they were."
         )
     ]
+    assert again.new_attachments == 0
     assert b"".join(fresh.attachment(again.snapshot, elsewhere[1].sha256)) == large
+    before = files(storage)
+    third = fresh.save(contents({}, attachments=[*elsewhere, lost]), host="desktop-11aa")
+    assert (third.unchanged, third.problems) == (True, again.problems)
+    assert files(storage) == before
     with pytest.raises(NotFound):
         kept.attachment(saved.snapshot, "cd" * 32)
 

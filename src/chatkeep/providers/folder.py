@@ -27,6 +27,8 @@ from chatkeep.storage import StoredObject, Traits, check_name, check_put, check_
 
 PARTIAL = ".partial"
 SWEEP_AFTER_S = 24 * 3600
+_NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag, and needs the other one
+_BINARY: int = getattr(os, "O_BINARY", 0)
 
 _ERRORS: dict[int, tuple[type[ChatkeepError], str]] = {
     errno.ENOSPC: (QuotaFull, "The disk is full"),
@@ -147,7 +149,7 @@ class Folder:
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
         check_range(start, length)
         with _translated(name):
-            handle = os.open(self._file(name), os.O_RDONLY | os.O_NOFOLLOW)
+            handle = os.open(self._file(name), os.O_RDONLY | _NO_LINKS | _BINARY)
             with os.fdopen(handle, "rb", buffering=0) as file:
                 size = self._regular(name, os.fstat(handle)).st_size
                 file.seek(start)
@@ -220,7 +222,7 @@ def _end(shell: subprocess.Popen[bytes]) -> None:
 
 
 def _write(path: Path, data: bytes) -> os.stat_result:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
     with os.fdopen(handle, "wb", buffering=0) as file:
         view = memoryview(data)
         while view:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -114,6 +115,8 @@ class SharedLock:
 
 
 def _alive(pid: int) -> bool:
+    if sys.platform == "win32":  # there the call below would not ask but act
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

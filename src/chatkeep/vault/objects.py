@@ -5,6 +5,7 @@ save, load and check are written in terms of this. It belongs to one thread at a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Container, Iterable, Iterator
@@ -78,7 +79,7 @@ class Objects:
         self._snapshots: dict[str, Snapshot] = {}
         self._searched = False
         for name in self.cache.names("index"):
-            self._take_index(name, self._cached_columns(name))
+            self._take_index(name, self._cached(f"index/{name}", Columns))
 
     @property
     def problems(self) -> list[Problem]:
@@ -86,6 +87,13 @@ class Objects:
 
     def _trouble(self, name: str, what: str) -> None:
         self._problems[name] = Problem(f"vault, object {name[:30]}", what)
+
+    def _cached(self, name: str, kind: type[T]) -> T | None:
+        """What the cache has under a name; nothing if another version kept it in another shape."""
+        data = self.cache.get(name)
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.msgpack.decode(data, type=kind) if data else None
+        return None
 
     # Reading objects
 
@@ -129,12 +137,12 @@ class Objects:
         names = self.names(snapshots.FOLDER)
         self._snapshots = {name: kept for name, kept in self._snapshots.items() if name in names}
         for name in names:
-            if name not in self._snapshots and (data := self.cache.get(f"snapshots/{name}")):
-                self._take_snapshot(name, msgspec.json.decode(data, type=SnapshotObject))
+            if name not in self._snapshots and (found := self._cached(f"snapshots/{name}", SnapshotObject)):
+                self._take_snapshot(name, found)
         unknown = [name for name in names if name not in self._snapshots]
         for name, found in self._read(snapshots.FOLDER, unknown, SnapshotObject):
             self._take_snapshot(name, found)
-            self.cache.put(f"snapshots/{name}", msgspec.json.encode(found))
+            self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
         self.cache.keep_only("snapshots", names)
         return sorted(self._snapshots.values(), key=lambda s: (s.time, s.sequence))
 
@@ -149,7 +157,7 @@ class Objects:
         name, data = seal_json(self.seal, value)
         self.storage.put(snapshots.FOLDER + name, data)
         self._take_snapshot(name, value)
-        self.cache.put(f"snapshots/{name}", msgspec.json.encode(value))
+        self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(value))
         return self._snapshots[name]
 
     # The index
@@ -161,7 +169,7 @@ class Objects:
         if gone:
             self._start_index_over()
         for name in names - self._indexed:
-            self._take_index(name, self._cached_columns(name))
+            self._take_index(name, self._cached(f"index/{name}", Columns))
         for name, found in self._read(indexes.FOLDER, sorted(names - self._indexed), IndexObject):
             columns = indexes.columns_of(found)
             self._take_index(name, columns)
@@ -178,10 +186,6 @@ class Objects:
 
     def _start_index_over(self) -> None:
         self.index, self._indexed, self._searched = Index(), set(), False
-
-    def _cached_columns(self, name: str) -> Columns | None:
-        data = self.cache.get(f"index/{name}")
-        return msgspec.msgpack.decode(data, type=Columns) if data else None
 
     def _take_index(self, name: str, columns: Columns | None) -> None:
         if columns is not None:

@@ -41,13 +41,18 @@ class Blob(msgspec.Struct):
 
 
 class Prepared(msgspec.Struct):
-    """A document, hashed and cut. revision: of the bytes that came; pieces: all of its blob ids; new: to be sealed."""
+    """A document, hashed and cut.
+
+    revision: of the bytes that came. pieces: all of its blob ids. new: to be sealed, taken off once they are; stored:
+    whether there were any.
+    """
 
     id: str
     revision: str
     size: int
     pieces: list[bytes]
     new: list[Blob]
+    stored: bool
 
 
 class Packing:
@@ -111,7 +116,7 @@ class Packing:
             for blob_id, piece in dict(zip(ids, pieces, strict=True)).items()
             if piece and not self.has("data", blob_id)
         ]
-        return Prepared(conversation, revision.hexdigest(), len(data), ids if data else [], new)
+        return Prepared(conversation, revision.hexdigest(), len(data), ids if data else [], new, bool(new))
 
     def _add_prepared(self, prepared: list[Prepared]) -> list[Prepared]:
         self.add("data", [blob for document in prepared for blob in document.new])

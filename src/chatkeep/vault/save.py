@@ -103,7 +103,10 @@ class _Run:
         self._problems: list[Problem] = []
         self._new_documents = self._new_attachments = 0
         objects = self._objects
-        self._newest = newest(objects.refresh_snapshots(), self._host)
+        self._snapshots = objects.refresh_snapshots()
+        self._newest = newest(self._snapshots, self._host)
+        self._trees = Trees(objects)
+        self._force = force
         if not force and self._is_unchanged():
             if self._index_changed() and not self._is_unchanged():
                 return self.attempt(force=True)
@@ -123,7 +126,8 @@ class _Run:
 
     def _is_unchanged(self) -> bool:
         """Whether all of it is in the vault as the tree of the host's newest snapshot. Costs no request."""
-        hashes = itertools.chain((entry[1] for entry in self._entries), (a.sha256 for a in self._attachments))
+        needed = (a.sha256 for a in self._attachments if a.open is not None)
+        hashes = itertools.chain((entry[1] for entry in self._entries), needed)
         if self._newest is None or not all(self._known(revision) for revision in hashes):
             return False
         builder = TreeBuilder(lambda blob_id: self._objects.index.has("tree", blob_id))
@@ -140,7 +144,7 @@ class _Run:
             bytes_sent=self._objects.storage.sent - self._sent,
             requests=self._objects.storage.requests - self._requests,
             verified=verified,
-            problems=[*self._problems, *self._objects.problems],
+            problems=[*self._problems, *self._lost(), *self._objects.problems],
         )
 
     # What the vault holds
@@ -169,9 +173,12 @@ class _Run:
         self._write_attachments(packing)
         small = [*self._tombstones.values(), self._manifest()]
         packing.add_plain("data", [(hashlib.sha256(data).digest(), data) for data in small if data])
-        packing.flush("data")
         builder = TreeBuilder(lambda blob_id: packing.has("tree", blob_id))
         root = self._tree(builder)
+        nothing_new = not builder.new and not packing.blobs["data"]
+        if nothing_new and not self._force and self._newest and self._newest.tree == root:
+            return self._saved(self._newest, unchanged=True)
+        packing.flush("data")
         packing.add_plain("tree", builder.new)
         packing.flush("tree")
         packing.publish()
@@ -185,7 +192,7 @@ class _Run:
         for done, prepared in enumerate(packing.documents(self._loaded(wanted)), 1):
             if prepared.revision == wanted[prepared.id]:
                 self._take(prepared)
-                self._new_documents += 1
+                self._new_documents += prepared.stored
             if done % _TELL_EVERY == 0 or done == len(wanted):
                 self._progress(done, len(wanted))
         for conversation, revision in wanted.items():
@@ -209,7 +216,7 @@ class _Run:
         node = None
         if self._newest is not None:
             with contextlib.suppress(Damaged):
-                node = Trees(self._objects).document(self._newest.tree, conversation)
+                node = self._trees.document(self._newest.tree, conversation)
         self._older[conversation] = (_File(node.size, node.content or []), node.mtime) if node else None
         what = "Its bytes are not those of its revision, so it was not saved."
         kept = " The version of the backup before was kept." if node else ""
@@ -220,13 +227,12 @@ class _Run:
             if self._known(attachment.sha256):
                 continue
             packed = attachment.open is not None and self._pack_attachment(packing, attachment)
-            if not packed and not self._find_attachment(attachment.sha256):
-                what = "It is held neither here nor in the vault, or its bytes are not what they were."
-                self._problems.append(Problem(f"attachment {attachment.sha256}", what))
+            if not packed:
+                self._find_attachment(attachment.sha256)
 
     def _pack_attachment(self, packing: Packing, attachment: VaultAttachment) -> bool:
         assert attachment.open is not None
-        whole, pieces, size = hashlib.sha256(), [], 0
+        whole, pieces, size, before = hashlib.sha256(), [], 0, packing.blobs["data"]
         try:
             with attachment.open() as file:
                 while data := file.read(ATTACHMENT_PIECE):
@@ -238,21 +244,26 @@ class _Run:
             return False
         if whole.hexdigest() != attachment.sha256:
             return False
-        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, []))
-        self._new_attachments += 1
+        stored = packing.blobs["data"] > before
+        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, [], stored))
+        self._new_attachments += stored
         return True
 
-    def _find_attachment(self, sha256: str) -> bool:
+    def _find_attachment(self, sha256: str) -> None:
         """Look for an attachment that is not here in the newest snapshot of each host."""
-        hosts = {snapshot.host: snapshot for snapshot in self._objects.refresh_snapshots() if not snapshot.foreign}
-        trees = Trees(self._objects)
-        for snapshot in hosts.values():
+        newest_of_each = {snapshot.host: snapshot.tree for snapshot in self._snapshots if not snapshot.foreign}
+        for root in newest_of_each.values():
             with contextlib.suppress(Damaged):
-                node = trees.attachment(snapshot.tree, sha256)
+                node = self._trees.attachment(root, sha256)
                 if node is not None:
-                    self._files[sha256] = _File(node.size, node.content or [])
-                    return True
-        return False
+                    pieces = [bytes.fromhex(piece) for piece in node.content or []]
+                    self._take(Prepared(sha256, sha256, node.size, pieces, [], False))
+                    return
+
+    def _lost(self) -> list[Problem]:
+        what = "It is held neither here nor in the vault, or its bytes are not what they were."
+        lost = (a.sha256 for a in self._attachments if not self._known(a.sha256))
+        return [Problem(f"attachment {sha256}", what) for sha256 in lost]
 
     # The tree
 

@@ -33,6 +33,7 @@ test: .venv/for-test packages
 fix: .venv/for-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python docs/examples.py
 	$(BIN)/python docs/generate.py
 
 bench: .venv/for-test packages

@@ -7,6 +7,7 @@ says what the figures mean.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ def count(conversations: Iterable[Conversation], rules: Rules) -> dict[str, Any]
     truth = Truth()
     pointers: dict[str, bool] = {}
     for conversation in conversations:
-        truth.conversation(exact.unmark(conversation.title))
+        truth.conversation(_title(conversation))
         shown = {message.id for message in views.path(conversation)}
         for message in conversation.messages:
             _count_message(truth, message, rules(conversation, message), message.id in shown)
@@ -53,6 +54,12 @@ def count(conversations: Iterable[Conversation], rules: Rules) -> dict[str, Any]
                     pointers[part.source_id] = not part.missing
     truth.assets_referenced, truth.assets_present = len(pointers), sum(pointers.values())
     return {name: value for name, value in truth.as_dict().items() if name not in _NOT_COUNTED}
+
+
+def _title(conversation: Conversation) -> str:
+    """The title; a generated WhatsApp chat has its number in the name of its file as well."""
+    title = exact.unmark(conversation.title)
+    return re.sub(r" \d{6}$", "", title) if conversation.platform == "whatsapp" else title
 
 
 def _count_message(truth: Truth, message: Message, said: Said, current: bool) -> None:
@@ -95,9 +102,30 @@ def claude(_conversation: Conversation, message: Message) -> Said:
     return Said(message.source_id, f"{message.author}/text", text)
 
 
+def whatsapp(conversation: Conversation, message: Message) -> Said:
+    """Messages have no ids: the sender stands for them. Media are left out, and their places hold no text."""
+    sender = views.people(conversation)[message.author]
+    if sender.role == "system":
+        return Said("", "system/notice", "")
+    kind = "deleted" if message.status == "deleted" else "media" if message.parts[0].type == "attachment" else "text"
+    return Said(sender.name, f"person/{kind}", views.plain_text(message))
+
+
+def claude_code(_conversation: Conversation, message: Message) -> Said:
+    """Only what is written between the person and Claude counts, not thoughts and tools."""
+    kind = {"tool_call": "tool_use"}.get(message.parts[0].type, message.parts[0].type)
+    role = "assistant" if message.author == "assistant" else "user"
+    return Said(message.source_id, f"{role}/{kind}", _texts(message) if kind == "text" else "")
+
+
 def _texts(message: Message) -> str:
     """The texts of a message; in a corpus there is never more than one."""
     return "".join(exact.unmark(part.text) for part in message.parts)
 
 
-RULES: dict[str, Rules] = {"chatgpt": chatgpt, "claude": claude}
+RULES: dict[str, Rules] = {
+    "chatgpt": chatgpt,
+    "claude": claude,
+    "claude-code": claude_code,
+    "whatsapp": whatsapp,
+}

@@ -17,6 +17,7 @@ GROUP = "chatkeep.importers"
 BUILT_IN = (
     EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),
     EntryPoint("claude", "chatkeep.importers.claude:CLAUDE", GROUP),
+    EntryPoint("claude-code", "chatkeep.importers.claude_code:CLAUDE_CODE", GROUP),
     EntryPoint("whatsapp", "chatkeep.importers.whatsapp:WHATSAPP", GROUP),
 )
 

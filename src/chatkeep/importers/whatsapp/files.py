@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from chatkeep.errors import Damaged, UnsafeSource
 from chatkeep.importers import peek
 from chatkeep.importers.whatsapp.bodies import named_file
 from chatkeep.importers.whatsapp.heads import Head, could_begin, head_of
@@ -24,13 +25,21 @@ _COPY = re.compile(r"\s?\(\d{1,2}\)$")
 _DOUBTFUL = (".txt", ".json", ".jsonl", ".html", ".htm", ".csv", ".md", ".zip", ".db", ".sqlite", ".zst", ".gz")
 
 
-def is_chat(source: Source, member: Member) -> bool:
+def is_chat(member: Member) -> bool:
     """Whether a member is the text of a chat: several of its first lines begin with heads of WhatsApp."""
     if not member.base.lower().endswith(".txt"):
         return False
-    filled = [line for line in peek.text(peek.head(source, member)).split("\n") if line.strip()][:LINES_LOOKED_AT]
+    filled = [line for line in peek.text(_beginning(member)).split("\n") if line.strip()][:LINES_LOOKED_AT]
     heads = [head for line in filled if could_begin(line) and (head := head_of(line)) and not _of_signal(head)]
     return len(heads) >= (1 if _NAME_OF_CHAT.fullmatch(member.base) else 2)
+
+
+def _beginning(member: Member) -> bytes:
+    # There may be ten thousand of them, so what is looked at is not kept in memory.
+    try:
+        return member.head(peek.HEAD)
+    except (Damaged, UnsafeSource, OSError):
+        return b""
 
 
 def _of_signal(head: Head) -> bool:

@@ -34,7 +34,7 @@ class WhatsApp:
 
     def sniff(self, source: Source) -> frozenset[str]:
         """The texts of chats and the files beside them that they send."""
-        chats = [member for member in source if is_chat(source, member)]
+        chats = [member for member in source if is_chat(member)]
         if not chats:
             return frozenset()
         folders = Folders(source)
@@ -50,7 +50,7 @@ class WhatsApp:
         """One record for each chat."""
         folders = Folders(source)
         for member in source:
-            if is_chat(source, member):
+            if is_chat(member):
                 title = title_of(member, source)
                 files = folders.of(member)
                 load = partial(self._load, member, title, files, keep)

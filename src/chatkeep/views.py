@@ -107,3 +107,22 @@ def path(conversation: Conversation, end: str = "") -> list[Message]:
         found[end] = by_id[end]
         end = by_id[end].parent
     return list(reversed(found.values()))
+
+
+# What people call platforms whose name is more than its id with capitals.
+_PLATFORMS = {
+    "aistudio": "AI Studio",
+    "chatbotui": "Chatbot UI",
+    "chatgpt": "ChatGPT",
+    "claude-code": "Claude Code",
+    "deepseek": "DeepSeek",
+    "librechat": "LibreChat",
+    "openwebui": "Open WebUI",
+    "sharegpt": "ShareGPT",
+    "whatsapp": "WhatsApp",
+}
+
+
+def platform_title(platform: str) -> str:
+    """What people call a platform: "ChatGPT" for chatgpt."""
+    return _PLATFORMS.get(platform) or exact.readable(platform).replace("-", " ").replace("_", " ").title()

@@ -26,7 +26,7 @@ _MARK = re.compile(
     f"{OPEN}[A-Za-z_]+(?:{_SEPARATOR}[^{OPEN}{CLOSE}]*)?(?:{CLOSE}|\\Z)|【\\d[\\d:]*†[^】\\n]*】|[\ue200-\ue206]"
 )
 _LEFT_OVER = re.compile("[\ue200-\ue206]")
-_IN_TEXT = re.compile("[\ue200-\ue206]|【\\d")
+_SIGNS = "\ue200\ue201\ue202\ue203\ue204\ue205\ue206†"
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -40,7 +40,8 @@ class Note(msgspec.Struct, frozen=True):
 
 def is_cited(text: str) -> bool:
     """Whether a text holds anything that looks like a mark."""
-    return _IN_TEXT.search(text) is not None
+    # One look for each sign is ten times faster than a pattern, and most texts are told apart by the first line.
+    return not text.isascii() and any(sign in text for sign in _SIGNS)
 
 
 def resolve(parts: Sequence[Part]) -> tuple[list[Part], list[Note]]:
@@ -50,7 +51,7 @@ def resolve(parts: Sequence[Part]) -> tuple[list[Part], list[Note]]:
     other mark is gone. The texts are readable ones (`exact.readable`).
     """
     cited = [part for part in parts if part.type == "citation"]
-    if not cited and not any(_IN_TEXT.search(part.text) for part in parts):
+    if not cited and not any(is_cited(part.text) for part in parts):
         return list(parts), []
     notes, marks, places = _number(cited)
     kept = []
@@ -63,9 +64,28 @@ def resolve(parts: Sequence[Part]) -> tuple[list[Part], list[Note]]:
     return kept, notes
 
 
+def anchored(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The same parts with marks instead of places, so that their texts may be changed before they are resolved."""
+    shown, notes = resolve(parts)
+    if not notes:
+        return tuple(shown)
+    marked = [
+        msgspec.structs.replace(part, text=_NUMBER.sub(lambda found: _anchor(int(found[1])), part.text))
+        if part.type == "text"
+        else part
+        for part in shown
+    ]
+    cited = [Part(type="citation", text=_anchor(note.number), title=note.title, url=note.url) for note in notes]
+    return (*marked, *cited)
+
+
+def _anchor(number: int) -> str:
+    return f"{OPEN}cite{_SEPARATOR}{number}{CLOSE}"
+
+
 def replace(text: str, write: Callable[[int], str]) -> str:
     """The text with the numbers of notes written another way, and without any other mark."""
-    if not _IN_TEXT.search(text):
+    if not is_cited(text):
         return text
     pieces = _NUMBER.split(text)
     for at, piece in enumerate(pieces):

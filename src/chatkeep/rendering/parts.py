@@ -22,7 +22,7 @@ STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 
 MAX_NESTING = 8  # results of tools within results of tools
 
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/avif", "image/bmp"})
 
 
 class Showing(msgspec.Struct, frozen=True):

@@ -97,8 +97,6 @@ def escape_markdown(text: str) -> str:
 
 def _escaped(text: str, signs: re.Pattern[str]) -> str:
     """The text with a backslash before what Markdown would take for a sign; addresses stay whole."""
-    if not signs.search(text):
-        return text
     if "://" not in text:
         return signs.sub(_backslash, text)
     pieces = _ADDRESS.split(text)

@@ -336,6 +336,7 @@ def test_elements_larger_than_windows_are_given_whole(monkeypatch: pytest.Monkey
 
 
 def test_a_very_long_text_and_a_very_large_element_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "LARGEST_REACH", 1 << 20)
     monkeypatch.setattr(array, "LONGEST_STRING", 2 << 20)
     monkeypatch.setattr(array, "LARGEST_ELEMENT", 6 << 20)
     good = [{"id": 1, "t": "x" * 100}, {"id": 2, "t": "y" * 500_000}]

@@ -17,6 +17,7 @@ from chatkeep.elements.text import Text
 
 WINDOW = 1 << 19  # measured: 256 KiB 0.31 s, 512 KiB 0.24 s, 1 to 8 MiB 0.28 to 0.33 s for 272 MB
 SMALLEST_REACH = 1 << 16
+LARGEST_REACH = 1 << 23
 TRIES = 6
 REMEMBERED = 8
 OVERHANG = 4096  # a boundary may have been cut off by the end of what was read
@@ -93,19 +94,19 @@ class Windows:
 
         A window that failed is followed by a small one, so that a list with much to object to costs little.
         """
-        text, found = self._text, False
-        while self.boundaries:
-            text.fill(self._reach)
-            if text.ended and len(text.data) <= self._reach and (batch := _tried(text.data, b"")):
+        text, reach = self._text, self._reach
+        found = not self.boundaries
+        while not found and reach <= LARGEST_REACH:
+            text.fill(reach)
+            if text.ended and len(text.data) <= reach and (batch := _tried(text.data, b"")):
                 return batch
-            for cut in self._cuts():
+            for cut in self._cuts(reach):
                 found = True
                 if batch := _tried(memoryview(text.data)[:cut], b"]"):
-                    self._reach = min(2 * self._reach, WINDOW)
+                    self._reach = min(2 * reach, WINDOW)
                     return batch
-            if found or text.ended or self._reach == WINDOW:
-                break
-            self._reach = min(2 * self._reach, WINDOW)
+            found = found or text.ended and len(text.data) <= reach
+            reach *= 2
         self._reach = SMALLEST_REACH
         return []
 
@@ -123,9 +124,9 @@ class Windows:
             for found in _like_the_first(data).finditer(bytes(data), begin):
                 yield found.start() + 1
 
-    def _cuts(self) -> Iterator[int]:
-        """Where an element may end, the last such place first."""
-        data, limit = self._text.data, self._reach
+    def _cuts(self, limit: int) -> Iterator[int]:
+        """Where an element may end before this place, the last such place first."""
+        data = self._text.data
         for _ in range(TRIES):
             limit = max(boundary.last(data, limit) for boundary in self.boundaries)
             if limit < 0:

@@ -12,9 +12,7 @@ from collections.abc import Iterable
 _NOISE = {".ds_store", "thumbs.db", "desktop.ini"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_DIGITS = re.compile(r"([0-9]+)")
-
-NaturalKey = tuple[tuple[tuple[int, int, str], ...], ...]
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def clean(name: str) -> str:
@@ -62,18 +60,12 @@ class UniqueNames:
         return unique
 
 
-def natural(name: str) -> NaturalKey:
+def natural(name: str) -> tuple[str, str]:
     """A key to sort by as people count: message_9 before message_10, folder by folder."""
-    return tuple(_natural_step(step) for step in name.split("/"))
+    return _DIGITS.sub(_counted, name.casefold()).replace("/", "\0"), name
 
 
-def _natural_step(step: str) -> tuple[tuple[int, int, str], ...]:
-    pieces = (piece for piece in _DIGITS.split(step.casefold()) if piece)
-    return (*(_natural_piece(piece) for piece in pieces), (-1, 0, step))
-
-
-def _natural_piece(piece: str) -> tuple[int, int, str]:
-    if not _DIGITS.fullmatch(piece):
-        return (1, 0, piece)
-    digits = piece.lstrip("0")  # never an int: a name may hold thousands of digits
-    return (0, len(digits), digits)
+def _counted(digits: re.Match[str]) -> str:
+    """Digits so that longer numbers come later; never an int, for a name may hold thousands of them."""
+    number = digits[0].lstrip("0")
+    return f"\1{chr(len(number))}{number}"

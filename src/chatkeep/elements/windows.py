@@ -105,7 +105,7 @@ class Windows:
                 if batch := _tried(memoryview(text.data)[:cut], b"]"):
                     self._reach = min(2 * reach, WINDOW)
                     return batch
-            found = found or text.ended and len(text.data) <= reach
+            found = found or (text.ended and len(text.data) <= reach)
             reach *= 2
         self._reach = SMALLEST_REACH
         return []

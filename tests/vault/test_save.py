@@ -368,3 +368,30 @@ def test_memory_that_flips_a_bit_is_noticed_before_anything_is_put(
     with pytest.raises(Damaged):
         kept.save(contents(documents(3)), host=HOST)
     assert storage.listing("Vault/data/") == kept.snapshots() == []
+
+
+def test_the_same_bytes_in_one_blob_of_another_program_do_not_change_the_tree(
+    kept: Vault, storage: Folder, restic: Restic, tmp_path: Path
+) -> None:
+    """restic keeps a file of 200 KB whole; a document of that size is always in pieces."""
+    name, data = document(6, messages=600)
+    assert 150_000 < len(data) < 500_000
+    (tmp_path / "document").write_bytes(data)
+    restic.run("backup", str(tmp_path / "document"), "--host", "elsewhere")
+    saved = kept.save(contents({name: data}), host=HOST)
+    elsewhere, _ = vault.create(Memory(), passphrase=None, hostname="phone-0001")
+    assert elsewhere.save(contents({name: data}), host="phone-0001").snapshot.tree == saved.snapshot.tree
+
+
+def test_a_warm_vault_and_a_cold_one_write_the_same_tree(kept: Vault, storage: Folder) -> None:
+    held = documents(60)
+    for round_ in range(6):
+        for name in sorted(held)[round_ : round_ + 3]:
+            held[name] += b" "
+        if round_ == 3:
+            held.pop(sorted(held)[40])
+        held.update(documents(2, first=200 + 2 * round_))
+        warm = kept.save(contents(held, updated_at=f"2024-05-0{round_ + 1}T00:00:00Z"), host=HOST)
+        cold, _ = vault.create(Memory(), passphrase=None, hostname="phone-0001")
+        again = cold.save(contents(held, updated_at=f"2024-05-0{round_ + 1}T00:00:00Z"), host="phone-0001")
+        assert warm.snapshot.tree == again.snapshot.tree

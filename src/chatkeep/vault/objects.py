@@ -74,6 +74,8 @@ class Objects:
         self._kept_cuts = dict(self.cuts)
         self.index = Index()
         self.unindexed: list[Pack] = []
+        self.leaves: dict[str, tuple[list[tuple[str, str, str]], str]] = {}
+        """For each folder of conversations that save built: what was in it, and the id of its tree."""
         self._problems: dict[str, Problem] = {}
         self._indexed: set[str] = set()
         self._snapshots: dict[str, Snapshot] = {}

@@ -19,7 +19,7 @@ import msgspec
 
 from chatkeep.errors import Damaged, NotFound, Problem, WrongUse
 from chatkeep.vault import snapshot as snapshots
-from chatkeep.vault.chunk import ATTACHMENT_PIECE
+from chatkeep.vault.chunk import ATTACHMENT_PIECE, CUT_ABOVE
 from chatkeep.vault.contents import Contents, Entry, VaultAttachment, ZstdFrame
 from chatkeep.vault.lock import SharedLock
 from chatkeep.vault.objects import Objects, pack_name
@@ -126,9 +126,9 @@ class _Run:
 
     def _is_unchanged(self) -> bool:
         """Whether all of it is in the vault as the tree of the host's newest snapshot. Costs no request."""
-        needed = (a.sha256 for a in self._attachments if a.open is not None)
-        hashes = itertools.chain((entry[1] for entry in self._entries), needed)
-        if self._newest is None or not all(self._known(revision) for revision in hashes):
+        if self._newest is None or next(self._unknown(), None) is not None:
+            return False
+        if not all(self._known(a.sha256, most=ATTACHMENT_PIECE) for a in self._attachments if a.open is not None):
             return False
         builder = TreeBuilder(lambda blob_id: self._objects.index.has("tree", blob_id))
         return self._tree(builder) == self._newest.tree and not builder.new
@@ -149,17 +149,28 @@ class _Run:
 
     # What the vault holds
 
-    def _known(self, revision: str) -> _File | None:
-        """The file of a document or attachment of this hash, if the vault holds all of it."""
+    def _unknown(self) -> Iterator[Entry]:
+        """The conversations that the vault does not hold as they are now."""
+        size = self._objects.index.data_size
+        for entry in self._entries:
+            if not 0 <= size(bytes.fromhex(entry[1])) <= CUT_ABOVE and not self._known(entry[1]):
+                yield entry
+
+    def _known(self, revision: str, *, most: int = CUT_ABOVE) -> _File | None:
+        """The file of a document or attachment of this hash, if the vault holds all of it.
+
+        most: what is longer is held in pieces. The same bytes in one blob, from another program, do not count: equal
+        archives shall have equal trees.
+        """
         found = self._files.get(revision)
-        if found is None and (found := self._look_up(revision)) is not None:
+        if found is None and (found := self._look_up(revision, most)) is not None:
             self._files[revision] = found
         return found
 
-    def _look_up(self, revision: str) -> _File | None:
+    def _look_up(self, revision: str, most: int) -> _File | None:
         index = self._objects.index
         size = index.data_size(bytes.fromhex(revision))
-        if size >= 0:
+        if 0 <= size <= most:
             return _File(size, [revision])
         if cuts := self._objects.cuts.get(revision):
             sizes = [index.data_size(piece) for piece in cuts]
@@ -187,7 +198,7 @@ class _Run:
         return self._saved(snapshot, verified=self._verify(packing))
 
     def _write_documents(self, packing: Packing) -> None:
-        wanted = {entry[0]: entry[1] for entry in self._entries if not self._known(entry[1])}
+        wanted = {entry[0]: entry[1] for entry in self._unknown()}
         self._progress(0, len(wanted))
         for done, prepared in enumerate(packing.documents(self._loaded(wanted)), 1):
             if prepared.revision == wanted[prepared.id]:
@@ -224,7 +235,7 @@ class _Run:
 
     def _write_attachments(self, packing: Packing) -> None:
         for attachment in self._attachments:
-            if self._known(attachment.sha256):
+            if self._known(attachment.sha256, most=ATTACHMENT_PIECE):
                 continue
             packed = attachment.open is not None and self._pack_attachment(packing, attachment)
             if not packed:
@@ -262,7 +273,7 @@ class _Run:
 
     def _lost(self) -> list[Problem]:
         what = "It is held neither here nor in the vault, or its bytes are not what they were."
-        lost = (a.sha256 for a in self._attachments if not self._known(a.sha256))
+        lost = (a.sha256 for a in self._attachments if not self._known(a.sha256, most=ATTACHMENT_PIECE))
         return [Problem(f"attachment {sha256}", what) for sha256 in lost]
 
     # The tree
@@ -281,21 +292,40 @@ class _Run:
         return builder.add(nodes)
 
     def _conversation_nodes(self, builder: TreeBuilder) -> str:
-        leaves: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for conversation, revision, updated_at in self._entries:
-            file, time = self._known(revision), updated_at
-            if file is None:
-                file, time = self._older.get(conversation) or (None, "")
-            if file is not None:
-                name = conversation + SUFFIX
-                node = file_node(name, time=node_time(time), size=file.size, content=file.content)
-                leaves[conversation[:3]].append((name, node))
+        folders: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self._entries:
+            folders[entry[0][:3]].append(entry)
+        leaves = {
+            path: tree for path, entries in sorted(folders.items()) if (tree := self._leaf(builder, path, entries))
+        }
         return builder.fan_out(leaves) if leaves else ""
+
+    def _leaf(self, builder: TreeBuilder, path: str, entries: list[Entry]) -> str:
+        """The id of the tree of some conversations. A warm vault remembers it while they are the same."""
+        before, tree = self._objects.leaves.get(path, ([], ""))
+        if before == entries and self._objects.index.has("tree", bytes.fromhex(tree)):
+            builder.built += 1
+            return tree
+        nodes = sorted(filter(None, map(self._node, entries)))
+        tree = builder.add([node for _, node in nodes]) if nodes else ""
+        if len(nodes) == len(entries) and not any(entry[0] in self._older for entry in entries):
+            self._objects.leaves[path] = (entries, tree)
+        return tree
+
+    def _node(self, entry: Entry) -> tuple[str, str] | None:
+        conversation, revision, time = entry
+        file = self._known(revision)
+        if file is None:
+            file, time = self._older.get(conversation) or (None, "")
+        if file is None:
+            return None
+        name = conversation + SUFFIX
+        return name, file_node(name, time=node_time(time), size=file.size, content=file.content)
 
     def _attachment_nodes(self, builder: TreeBuilder) -> str:
         folders: dict[str, list[str]] = defaultdict(list)
         for attachment in self._attachments:
-            file = self._known(attachment.sha256)
+            file = self._known(attachment.sha256, most=ATTACHMENT_PIECE)
             if file is not None:
                 node = file_node(attachment.sha256, time=NO_TIME, size=file.size, content=file.content)
                 folders[attachment.sha256[:2]].append(node)
@@ -311,7 +341,7 @@ class _Run:
 
     def _all_counts(self) -> dict[str, int]:
         lost = sum(1 for older in self._older.values() if older is None)
-        held = sum(1 for attachment in self._attachments if self._known(attachment.sha256))
+        held = len(self._attachments) - len(self._lost())
         counts = {"conversations": len(self._entries) - lost, "attachments": held, "tombstones": len(self._tombstones)}
         return {**self._counts, **counts}
 
@@ -352,8 +382,15 @@ class _Run:
             "data_added": packing.plain_bytes,
             "data_added_packed": sum(packing.packs.values()),
             "total_files_processed": files,
-            "total_bytes_processed": sum(file.size for file in self._files.values()),
+            "total_bytes_processed": self._size(),
         }
+
+    def _size(self) -> int:
+        """The plain size of all documents and attachments [bytes]."""
+        size = self._objects.index.data_size
+        hashes = itertools.chain((entry[1] for entry in self._entries), (a.sha256 for a in self._attachments))
+        sizes = ((revision, size(bytes.fromhex(revision))) for revision in hashes)
+        return sum(n if n >= 0 else file.size if (file := self._files.get(revision)) else 0 for revision, n in sizes)
 
     def _remember_cuts(self) -> None:
         used = {entry[1] for entry in self._entries} | {attachment.sha256 for attachment in self._attachments}

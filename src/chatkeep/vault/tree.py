@@ -108,18 +108,15 @@ class TreeBuilder:
             self.new.append((blob_id, data))
         return blob_id.hex()
 
-    def fan_out(self, leaves: dict[str, list[tuple[str, str]]]) -> str:
-        """The id of the tree above leaves, {"a3f": [(name, node)]}: one level for each letter of the keys.
+    def fan_out(self, leaves: dict[str, str]) -> str:
+        """The id of the tree above leaves, {"a3f": id of its tree}: one level for each letter of the keys.
 
-        All leaves are built first, then the level above them, and so on: who reads a run's trees finds the upper
-        ones together.
+        One level is built after the other, the root last: who reads a run's trees finds the upper ones together.
         """
-        level: dict[str, list[str]] = {
-            path: [node for _, node in sorted(leaf)] for path, leaf in sorted(leaves.items())
-        }
+        level = dict(sorted(leaves.items()))
         while "" not in level:
             above: dict[str, list[str]] = {}
-            for path, nodes in level.items():
-                above.setdefault(path[:-1], []).append(folder_node(path[-1], self.add(nodes)))
-            level = above
-        return self.add(level[""])
+            for path, tree in level.items():
+                above.setdefault(path[:-1], []).append(folder_node(path[-1], tree))
+            level = {path: self.add(nodes) for path, nodes in above.items()}
+        return level[""]

@@ -138,7 +138,7 @@ def test_a_cut_off_list_gives_the_elements_before_the_cut(value: list[Any], spac
 @given(data=st.binary(max_size=200))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_come_to_an_end(data: bytes) -> None:
-    for start in (b"", b"[", b'[{"a":1},{"a":2},', b'{"a":'):
+    for start in (b"", b"[", b'[{"a":1},{"a":2},', b'{"a":', codecs.BOM_UTF16_BE + b"\0[", codecs.BOM_UTF32_BE):
         read(start + data, inside="a")
 
 
@@ -193,6 +193,23 @@ def test_an_object_without_such_a_list_is_the_one_element(wrapper: dict[str, Any
     for inside in (None, "conversations", ("conversations", "list")):
         found, problems = read(data, size=3, inside=inside)
         assert (values(found), problems, found[0].offset) == ([wrapper], [], 1)
+
+
+@pytest.mark.usefixtures("_windows")
+@given(
+    wrapper=st.dictionaries(_texts, _values, max_size=4), rows=_lists, at=st.integers(0, 4), spaces=st.lists(_spaces)
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_list_inside_any_object_is_found(
+    wrapper: dict[str, Any], rows: list[Any], at: int, spaces: list[str]
+) -> None:
+    pairs = [pair for pair in wrapper.items() if pair[0] != "rows"]
+    pairs.insert(at, ("rows", rows))
+    data = written(dict(pairs), endless(spaces)).encode("utf-8", "surrogatepass")
+    found, problems = read(data, inside="rows")
+    assert problems == []
+    assert same(values(found), rows)
+    assert all(data[each.offset : each.offset + len(each.raw)] == each.raw for each in found)
 
 
 def test_a_list_at_the_top_needs_no_name() -> None:
@@ -285,6 +302,20 @@ def test_a_damaged_stream_gives_what_came_before_the_damage() -> None:
     assert values(found) == rows[: len(found)]
     assert len(found) > 200
     assert [problem.what for problem in problems] == ["a.zip: a.json is damaged. What came before was read."]
+
+
+def test_a_disk_that_fails_is_told_and_what_came_before_is_read() -> None:
+    broken = cast(BinaryIO, InPieces(b"[1, 2, 3", 2, OSError(5, "Input/output error")))
+    found, problems = sorted_out(elements(broken, where="a.json"))
+    assert values(found) == [1, 2]
+    assert ["The disk does not give" in problem.what for problem in problems] == [True]
+
+
+def test_text_that_is_not_what_its_mark_promises_is_told() -> None:
+    data = codecs.BOM_UTF32_LE + "[1, 2".encode("utf-32-le") + b"\xff\xff\xff\xff"
+    found, problems = read(data, size=4)
+    assert values(found) == [1]
+    assert ["not the text" in problem.what for problem in problems] == [True]
 
 
 def test_a_bomb_is_not_taken_for_damage() -> None:

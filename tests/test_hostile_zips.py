@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chatkeep.errors import ChatkeepError, Damaged, UnsafeSource
+from chatkeep.errors import ChatkeepError, Damaged, Refused, UnsafeSource
 from chatkeep.source import Limits, Member, Source
 from chatkeep.source.records import CENTRAL, END, LOCAL
 
@@ -278,9 +278,17 @@ def test_a_file_behind_a_password_is_left_out_and_told(given: Given) -> None:
 
 
 def test_a_rare_way_of_packing_is_told(given: Given) -> None:
-    with given(zipped({"a.json": b"[]"}, method=zipfile.ZIP_BZIP2)) as source:
-        assert len(source) == 0
+    rare = zipped({"a.json": b"[]"}, method=zipfile.ZIP_BZIP2)
+    with given(zipped({"rare.zip": rare, "b": b""}, method=zipfile.ZIP_STORED)) as source:
+        assert set(source.members) == {"rare.zip", "b"}
+        assert [problem.where for problem in source.problems] == ["export.zip: rare.zip: a.json"]
         assert "method 12" in source.problems[0].what
+
+
+def test_a_zip_of_which_nothing_can_be_read_is_refused_with_the_reason(given: Given) -> None:
+    with pytest.raises(Refused, match="password") as caught:
+        given(by_hand((b"a.json", b"x" * 30, {"flags": 1, "size": 18})))
+    assert "Unpack the zip yourself" in caught.value.what
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -150,7 +150,7 @@ class _Elements:
         text, at, index = self._text, self._text.offset, self._index
         self._index += 1
         end, objection = self._walk()
-        raw = bytes(text.data[:end]).rstrip(SPACE) if end > 0 and not objection else b""
+        raw = bytes(memoryview(text.data)[:end]).rstrip(SPACE) if end > 0 and not objection else b""
         if raw and is_json(raw):
             text.fill(end + NEIGHBOUR)
             self._windows.learn(end)
@@ -159,7 +159,7 @@ class _Elements:
         elif objection:
             text.drop(len(text.data) if end == NOT_YET else end)
             yield self._element_problem(index, at, f"{objection} It was left out.")
-        elif end == NOT_YET and is_beginning(bytes(text.data)):
+        elif end == NOT_YET and is_beginning(text.data):
             text.drop(len(text.data))
             if not text.broken:
                 yield self._element_problem(index, at, _CUT)
@@ -183,7 +183,7 @@ class _Elements:
                 done = 0
             elif done >= look_again:
                 look_again *= 2
-                if not is_beginning(bytes(text.data)):
+                if not is_beginning(text.data):
                     break
             if not text.more():
                 break
@@ -206,7 +206,7 @@ class _Elements:
             for at in self._windows.ends(size):
                 start = text.space_after(text.space_after(at) + 1)
                 next_end = end_of_value(text, start, LARGEST_ELEMENT)
-                if next_end != NOT_YET and is_json(bytes(text.data[start:next_end])):
+                if next_end != NOT_YET and is_json(text.data[start:next_end]):
                     return at
             size = len(text.data)
             text.fill(2 * size)

@@ -76,10 +76,19 @@ class Text:
             piece = self._read(PIECE)
         except Damaged as error:
             self.broken, piece = error.what, b""
+        except OSError:
+            self.broken, piece = "The disk does not give the rest of this file.", b""
         self.ended = not piece
+        return self._as_utf8(piece)
+
+    def _as_utf8(self, piece: bytes) -> bytes:
         if self._decoder is None:
             return piece
-        return self._decoder.decode(piece).encode("utf-8", "surrogatepass")
+        try:
+            return self._decoder.decode(piece).encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            self.broken, self.ended = "The rest is not the text that the beginning of the file promises.", True
+            return b""
 
     def _take_off_mark(self) -> None:
         self.fill(4)
@@ -90,5 +99,5 @@ class Text:
             if self.data.startswith(mark):
                 self._decoder = codecs.getincrementaldecoder(name)("surrogatepass")
                 start = bytes(self.data[len(mark) :])
-                self.data = bytearray(self._decoder.decode(start).encode("utf-8", "surrogatepass"))
+                self.data = bytearray(self._as_utf8(start))
                 return

@@ -13,7 +13,7 @@ _skip = msgspec.json.Decoder(msgspec.Raw).decode
 _lenient = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 
-def is_json(raw: bytes) -> bool:
+def is_json(raw: bytes | bytearray) -> bool:
     """Whether Python's json would take these bytes as one value. Its depth must be known to be small.
 
     msgspec says no to NaN, to raw control characters and to halves of surrogate pairs; exports have them. What is
@@ -26,7 +26,7 @@ def is_json(raw: bytes) -> bool:
     return True
 
 
-def is_beginning(raw: bytes) -> bool:
+def is_beginning(raw: bytes | bytearray) -> bool:
     """Whether these bytes are how a JSON value begins, cut off before its end."""
     try:
         _skip(raw)
@@ -38,7 +38,7 @@ def is_beginning(raw: bytes) -> bool:
     return True
 
 
-def _lenient_error(raw: bytes) -> json.JSONDecodeError | None:
+def _lenient_error(raw: bytes | bytearray) -> json.JSONDecodeError | None:
     try:
         # Latin-1 maps every byte to one letter, so that text that is not UTF-8 does not matter here.
         _lenient.decode(raw.decode("latin-1"))

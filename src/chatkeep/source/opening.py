@@ -19,7 +19,7 @@ from chatkeep.errors import Damaged, NotFound, Problem, Refused, UnsafeSource
 from chatkeep.source import names, records, zips
 from chatkeep.source.limits import Limits, too_large, too_many
 from chatkeep.source.member import Member
-from chatkeep.source.streams import SharedFile, stream
+from chatkeep.source.streams import PartOfFile, SharedFile, stream
 
 TOLD_ONE_BY_ONE = 20
 SPOOL_IN_MEMORY = 16 << 20
@@ -70,7 +70,10 @@ class Opening:
             self._add_given(path, several=len(several) > 1)
         alone = paths[0] if len(several) == 1 and paths[0].is_file() and not _is_zip(paths[0]) else None
         digest = partial(_file_digest, alone) if alone else None
-        return Found(self._members, [*self._problems, *self._grouped()], digest)
+        problems = [*self._problems, *self._grouped()]
+        if problems and not self._members:
+            raise Refused(f"Nothing can be read in what was given. {problems[0].where}: {problems[0].what}")
+        return Found(self._members, problems, digest)
 
     def close(self) -> None:
         self._open.close()
@@ -181,7 +184,7 @@ class Opening:
         opener = partial(_opened_entry, packed.file, entry, where, self._limits)
         member = self._add(Member(packed.below + name, size, entry.modified, where, mark, opener))
         if name.lower().endswith(".zip") and not packed.inside:
-            self._look_into(partial(self._unpacked, member), member)
+            self._look_into(partial(self._zip_inside, packed.file, entry, member), member)
 
     def _look_into(self, opener: Callable[[], SharedFile], member: Member) -> None:
         """Add what a zip inside holds; it stays a member itself, because it may be an attachment of a message."""
@@ -195,8 +198,11 @@ class Opening:
         except (UnsafeSource, Damaged) as error:
             self._problems.append(Problem(member.where, f"This zip inside was not looked into. {error.what}"))
 
-    def _unpacked(self, member: Member) -> SharedFile:
-        """A zip inside a zip as a file of its own, because it is read in any order; in memory while it is small."""
+    def _zip_inside(self, file: SharedFile, entry: records.Entry, member: Member) -> SharedFile:
+        """A zip inside a zip: where it lies if it was stored, else inflated, in memory while it is small."""
+        stretch = zips.content(file, entry, member.where)
+        if not stretch.deflated:
+            return PartOfFile(file, start=stretch.start, size=stretch.end - stretch.start)
         spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY))  # noqa: SIM115
         self._open.callback(spool.close)
         with member.open() as packed:

@@ -43,7 +43,8 @@ class Source:
         """The source made of these paths, in any order.
 
         Raises NotFound when a path is not there, UnsafeSource when a limit is broken, Damaged when nothing in a zip
-        can be read. A member that is unsafe or unreadable by itself is left out and told in problems.
+        can be found, Refused when nothing may be read (permissions, a password). What is odd or unreadable by itself
+        is told in problems.
         """
         if not paths:
             raise NotFound("No file, folder or zip was given.")

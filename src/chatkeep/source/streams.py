@@ -27,12 +27,28 @@ class SharedFile:
         self.size = file.seek(0, io.SEEK_END)
 
     def read_at(self, offset: int, n: int) -> bytes:
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(n)
+        """Up to n bytes from this place on; fewer at the end. Raises Damaged when the disk does not give them."""
+        try:
+            with self._lock:
+                self._file.seek(offset)
+                return self._file.read(n)
+        except OSError as error:
+            raise Damaged("The disk does not give the rest of a file.") from error
 
     def close(self) -> None:
         self._file.close()
+
+
+class PartOfFile(SharedFile):
+    """A file that lies as it is inside another one."""
+
+    def __init__(self, outer: SharedFile, *, start: int, size: int) -> None:
+        self._outer = outer
+        self._start = start
+        self.size = size
+
+    def read_at(self, offset: int, n: int) -> bytes:
+        return self._outer.read_at(self._start + offset, max(min(n, self.size - offset), 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ problems.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -401,16 +402,16 @@ def _spoiled(value: Any, rng: random.Random) -> Any:
     """The value with one place changed: a wrong value, one from elsewhere in it, a place doubled or gone."""
     places = list(_places(value))
     if not places:
-        return rng.choice(_WRONG)
+        return copy.deepcopy(rng.choice(_WRONG))
     box, key = rng.choice(places)
     way = rng.random()
     if way < 0.5:
-        box[key] = rng.choice(_WRONG)
+        box[key] = copy.deepcopy(rng.choice(_WRONG))
     elif way < 0.75:
         other, name = rng.choice(places)
-        box[key] = json.loads(json.dumps(other[name]))
+        box[key] = copy.deepcopy(other[name])
     elif isinstance(box, list):
-        box.insert(key, json.loads(json.dumps(box[key])))
+        box.insert(key, copy.deepcopy(box[key]))
     else:
         del box[key]
     return value

@@ -290,7 +290,7 @@ class _Messages:
         if (len(node) > 4 or node.get("id") != key) and (odd := _odd_fields(key, node)):
             record["node"] = odd
         if self._beside.feedback:
-            given = self._beside.feedback.get(key) or self._beside.feedback.get(message_id or "")
+            given = self._beside.feedback.get(message_id if type(message_id) is str else key)
             if given:
                 record["feedback"] = given
 

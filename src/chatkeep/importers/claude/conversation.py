@@ -125,9 +125,9 @@ class _Messages:
         uuids = [_uuid(record, value) for record, value in zip(records, listed, strict=True)]
         self._ids = {own: identify(self._own_id, own) for own in uuids}
         above = _parents(records, uuids)
-        order = _siblings(above) if above else _in_line(records)
+        order = _siblings(uuids, above) if above else _in_line(records)
         return [
-            self._message(record, value, uuids[at], above.get(at, ""), *order[at])
+            self._message(record, value, uuids[at], above.get(uuids[at], ""), *order[at])
             for at, (record, value) in enumerate(zip(records, listed, strict=True))
         ]
 
@@ -244,40 +244,43 @@ def _uuid(record: Json | None, value: Any) -> str:
 # ------------------------------------------------------------------ tree or line
 
 
-def _parents(records: list[Json | None], uuids: list[str]) -> dict[int, str]:
-    """The parent of each message by its place in the list; empty when the export has no tree."""
-    place = {own: at for at, own in enumerate(uuids)}
-    named = {at: record.get("parent_message_uuid") for at, record in enumerate(records) if record is not None}
-    if not any(type(parent) is str for parent in named.values()):
+def _parents(records: list[Json | None], uuids: list[str]) -> dict[str, str]:
+    """The parent of each message; empty when the export has no tree. No cycle is left.
+
+    Where an id stands twice, what its first message says holds for both.
+    """
+    named = [None if record is None else record.get("parent_message_uuid") for record in records]
+    if not any(type(parent) is str for parent in named):
         return {}
-    above = {at: parent if type(parent := named.get(at)) is str and parent in place else "" for at in range(len(uuids))}
-    _cut_cycles(above, place)
+    known = frozenset(uuids)
+    above: dict[str, str] = {}
+    for own, parent in zip(uuids, named, strict=True):
+        above.setdefault(own, parent if type(parent) is str and parent in known else "")
+    _cut_cycles(above)
     return above
 
 
-def _cut_cycles(above: dict[int, str], place: dict[str, int]) -> None:
-    known: set[int] = set()
+def _cut_cycles(above: dict[str, str]) -> None:
+    known: set[str] = {""}
     for start in above:
-        path: set[int] = set()
-        at: int | None = start
-        while at is not None and at not in known:
-            path.add(at)
-            parent = above[at]
-            following = place[parent] if parent else None
-            if following in path:
-                above[at] = ""
+        path: set[str] = set()
+        own = start
+        while own not in known:
+            if own in path:
+                above[own] = ""
                 break
-            at = following
+            path.add(own)
+            own = above[own]
         known |= path
 
 
-def _siblings(above: dict[int, str]) -> list[tuple[str, int]]:
+def _siblings(uuids: list[str], above: dict[str, str]) -> list[tuple[str, int]]:
     """For each message of a tree its place among its siblings, as listed."""
     counts: Counter[str] = Counter()
     found = []
-    for at in range(len(above)):
-        found.append(("", counts[above[at]]))
-        counts[above[at]] += 1
+    for own in uuids:
+        found.append(("", counts[above[own]]))
+        counts[above[own]] += 1
     return found
 
 

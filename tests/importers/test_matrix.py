@@ -13,9 +13,9 @@ from chatkeep.testing.importer_suite import STRANGERS
 from chatkeep.testing.reading import source_of
 
 TESTS = Path(__file__).parents[1]
-SAMPLES = sorted((TESTS / "samples").glob("*/*/input"))
-SHARED = TESTS.parents[1] / "shared" / "samples"
 PLATFORMS = sorted(one.platform for one in ALL)
+SAMPLES = [path for platform in PLATFORMS for path in sorted((TESTS / "samples" / platform).glob("*/input"))]
+SHARED = TESTS.parents[1] / "shared" / "samples"
 
 
 def _claims(source: Source) -> list[str]:

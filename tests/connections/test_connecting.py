@@ -1,0 +1,201 @@
+"""Connecting a folder: a vault is made or joined, nobody is asked again, and letting go deletes nothing there."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.db import connection as database
+
+from chatkeep import vault
+from chatkeep.connections import connecting, opening
+from chatkeep.connections.connecting import Connected
+from chatkeep.connections.kit import emergency_kit
+from chatkeep.connections.models import Connection, Device
+from chatkeep.connections.safe import Safe
+from chatkeep.connections.secret import Secret
+from chatkeep.errors import Damaged, NotFound, Refused, Unavailable, WrongPassphrase, WrongUse
+from chatkeep.vault import RecoveryKey
+
+pytestmark = pytest.mark.django_db
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "place"
+
+
+def connect(place: Path, safe: Safe, **more: object) -> Connected:
+    home = place.parent / "home"
+    return connecting.connect("folder", {"path": str(place)}, safe=safe, home=home, host="studio-1", **more)  # type: ignore[arg-type]
+
+
+def open_id(safe: Safe, place: Path, name: str = "") -> str:
+    with opening.opened(opening.connection(name), safe=safe, home=place.parent / "home") as opened:
+        return opened.vault.id
+
+
+def test_a_new_place_gets_a_vault_with_a_recovery_key(place: Path, safe: Safe) -> None:
+    made = connect(place, safe)
+    assert (made.name, made.provider, made.account, made.joined) == ("folder", "folder", str(place), False)
+    assert made.quota
+    assert made.quota.total >= made.quota.free > 0
+    RecoveryKey.parse(made.recovery_key)
+    assert made.recovery_key not in repr(made)
+    assert open_id(safe, place) == made.vault
+
+
+def test_the_database_holds_no_key_in_the_clear(place: Path, safe: Safe) -> None:
+    made = connect(place, safe, passphrase=PASSPHRASE)
+    with opening.opened(opening.connection(), safe=safe, home=place.parent) as opened:
+        key = opened.vault.master_key.to_bytes()
+    with database.cursor() as cursor:
+        cursor.execute("SELECT * FROM connections_connection")
+        row = b"|".join(bytes(v) if isinstance(v, bytes | memoryview) else str(v).encode() for v in cursor.fetchone())
+    assert str(place).encode() in row  # the control: what is there is found
+    for secret in (key, key[:32], key.hex().encode(), made.recovery_key.encode(), PASSPHRASE.encode()):
+        assert secret not in row
+
+
+def test_a_vault_that_is_there_is_joined_by_passphrase_or_recovery_key(place: Path, safe: Safe) -> None:
+    made = connect(place, safe, passphrase=PASSPHRASE)
+    for secret in (PASSPHRASE, made.recovery_key, made.recovery_key.lower().replace("-", " ")):
+        connecting.disconnect(opening.connection())
+        joined = connect(place, safe, passphrase=secret)
+        assert (joined.joined, joined.recovery_key, joined.vault) == (True, "", made.vault)
+
+
+def test_a_person_is_asked_only_when_there_is_a_vault_and_no_secret(place: Path, safe: Safe) -> None:
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append("once")
+        return PASSPHRASE
+
+    connect(place, safe, passphrase=PASSPHRASE, ask=ask)
+    assert asked == []
+    connecting.disconnect(opening.connection())
+    assert connect(place, safe, ask=ask).joined
+    assert asked == ["once"]
+
+
+def test_without_the_right_secret_nothing_is_connected(place: Path, safe: Safe) -> None:
+    connect(place, safe, passphrase=PASSPHRASE)
+    connecting.disconnect(opening.connection())
+    with pytest.raises(WrongUse, match="passphrase or recovery key"):
+        connect(place, safe)
+    with pytest.raises(WrongPassphrase):
+        connect(place, safe, passphrase="another")
+    assert not Connection.objects.exists()
+
+
+def test_a_name_or_a_place_is_connected_once(place: Path, safe: Safe, tmp_path: Path) -> None:
+    connect(place, safe, name="stick")
+    with pytest.raises(WrongUse, match="already"):
+        connect(tmp_path / "second", safe, name="stick")
+    with pytest.raises(WrongUse, match="'stick'"):
+        connect(place, safe, name="other")
+    assert not (tmp_path / "second").exists()
+
+
+def test_places_without_a_name_are_numbered(safe: Safe, tmp_path: Path) -> None:
+    names = [connect(tmp_path / f"place-{number}", safe).name for number in range(3)]
+    assert names == ["folder", "folder-2", "folder-3"]
+
+
+def test_a_name_must_say_which_of_several(safe: Safe, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="Nothing is connected"):
+        opening.connection()
+    first = connect(tmp_path / "a", safe, name="a")
+    assert opening.connection().vault_id == first.vault
+    connect(tmp_path / "b", safe, name="b")
+    with pytest.raises(WrongUse, match="say which"):
+        opening.connection()
+    with pytest.raises(NotFound, match="'c'"):
+        opening.connection("c")
+
+
+def test_disconnecting_deletes_nothing_at_the_place(place: Path, safe: Safe) -> None:
+    made = connect(place, safe, passphrase=PASSPHRASE)
+    before = sorted(path.relative_to(place) for path in place.rglob("*"))
+    said = connecting.disconnect(opening.connection())
+    assert "stays" in said
+    assert str(place) in said
+    assert sorted(path.relative_to(place) for path in place.rglob("*")) == before
+    assert connect(place, safe, passphrase=PASSPHRASE).vault == made.vault
+
+
+def test_a_test_writes_reads_deletes_and_looks_for_the_vault(place: Path, safe: Safe) -> None:
+    connect(place, safe)
+    before = sorted(place.rglob("*"))
+    tested = connecting.test(opening.connection())
+    assert (tested.ok, tested.steps) == (True, ["open", "write", "read", "delete", "vault"])
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_test_says_what_is_wrong(place: Path, safe: Safe) -> None:
+    connect(place, safe)
+    (place / "Vault" / "config").unlink()
+    tested = connecting.test(opening.connection())
+    assert not tested.ok
+    assert "no longer" in tested.what
+    place.rename(place.with_name("moved"))
+    tested = connecting.test(opening.connection())
+    assert (tested.ok, tested.steps) == (False, [])
+    assert not place.exists()
+
+
+def test_a_place_that_lies_is_not_connected(place: Path, safe: Safe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatkeep.providers.folder.Folder.get", lambda *_, **__: b"something else")
+    with pytest.raises(Damaged):
+        connect(place, safe)
+    assert not Connection.objects.exists()
+    assert not (place / "Vault").exists()
+
+
+def test_remains_of_something_else_are_not_touched(place: Path, safe: Safe) -> None:
+    (place / "Vault").mkdir(parents=True)
+    (place / "Vault" / "thesis.odt").write_bytes(b"mine")
+    with pytest.raises(Refused):
+        connect(place, safe)
+    assert (place / "Vault" / "thesis.odt").read_bytes() == b"mine"
+
+
+def test_trouble_is_noted_and_goes_when_it_is_over(place: Path, safe: Safe) -> None:
+    connect(place, safe)
+    place.rename(place.with_name("moved"))
+    with pytest.raises(Unavailable), opening.opened(opening.connection(), safe=safe, home=place.parent):
+        pass
+    assert "not there" in opening.connection().trouble
+    place.with_name("moved").rename(place)
+    opening.note_backup(opening.connection(), {"conversations": 3}, change=7)
+    again = opening.connection()
+    assert (again.trouble, again.backed_up_change) == ("", 7)
+
+
+def test_with_another_secret_the_vault_does_not_open(place: Path, safe: Safe) -> None:
+    connect(place, safe)
+    with pytest.raises(Damaged, match="secret"):
+        open_id(Safe(Secret("another secret, also long enough")), place)
+
+
+def test_the_device_keeps_its_name_and_suffix(safe: Safe) -> None:
+    first = opening.this_device("Anna's Büro")
+    assert first.host.startswith("anna-s-b-ro-")
+    assert opening.this_device("renamed").host == first.host
+    assert Device.objects.count() == 1
+    assert Device(name="日本").host.startswith("device-")
+
+
+def test_the_emergency_kit_holds_what_opens_the_vault_elsewhere(place: Path, safe: Safe) -> None:
+    made = connect(place, safe)
+    facts = {"name": made.name, "provider": made.provider, "vault": made.vault, "recovery_key": made.recovery_key}
+    page = emergency_kit(account="/media/my stick", made=date(2026, 11, 22), **facts)
+    assert made.recovery_key in page
+    assert "restic -r '/media/my stick/Vault' restore latest" in page
+    assert "chatkeep connect folder '/media/my stick'" in page
+    assert max(map(len, page.splitlines())) <= 100
+    assert vault.exists(opening.open_storage(opening.connection()))

@@ -11,23 +11,29 @@ value whose JSON is a contract. Each leaves whole things only when it is stopped
 again. To find and read is what `Archive` does itself (`listing`, `search`, `window`); so is undoing (`Archive.undo`).
 """
 
-from chatkeep.operations.backing_up import back_up, snapshots
-from chatkeep.operations.checking import check
-from chatkeep.operations.importing import import_from
-from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
-from chatkeep.operations.reports import (
-    Attachments,
-    BackupReport,
-    Change,
-    CheckReport,
-    ExportReport,
-    Given,
-    ImportReport,
-    Report,
-    RestoreReport,
-    SnapshotInfo,
-)
-from chatkeep.operations.restoring import restore
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chatkeep.operations.backing_up import back_up, snapshots
+    from chatkeep.operations.checking import check
+    from chatkeep.operations.importing import import_from
+    from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
+    from chatkeep.operations.reports import (
+        Attachments,
+        BackupReport,
+        Change,
+        CheckReport,
+        ExportReport,
+        Given,
+        ImportReport,
+        Report,
+        RestoreReport,
+        SnapshotInfo,
+    )
+    from chatkeep.operations.restoring import restore
 
 __all__ = [
     "Attachments",
@@ -50,3 +56,18 @@ __all__ = [
     "restore",
     "snapshots",
 ]
+
+_ELSEWHERE = {
+    "back_up": "backing_up",
+    "check": "checking",
+    "import_from": "importing",
+    "restore": "restoring",
+    "snapshots": "backing_up",
+} | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
+
+
+def __getattr__(name: str) -> Any:
+    """Each operation is loaded when it is first used, so that finding a message does not wait for the vault."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'reports')}"), name)

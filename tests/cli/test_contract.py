@@ -1,0 +1,201 @@
+"""What scripts rely on: the keys of every --json, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from tests import exports
+from tests.cli.conftest import Command
+
+from chatkeep.cli import cli
+
+
+def test_import(chatkeep: Command, export: Path) -> None:
+    found = chatkeep("import", export, "--json").json
+    assert found.items() >= {"added": 2, "updated": 0, "unchanged": 0, "messages": 5, "unknown": {}}.items()
+    assert found["attachments"] == {"stored": 1, "missing": 0}
+    assert found["problems"] == []
+    assert found["source"] == [{"path": str(export), "platform": "chatgpt"}]
+
+
+def test_import_with_problems_ends_with_3_and_lists_them(chatkeep: Command, tmp_path: Path) -> None:
+    good = exports.conversation(exports.CAKE, "Cake", ["One?", "Two."])
+    bad = exports.conversation(exports.BOAT, "Boat", ["Three?"]) | {"mapping": 7}
+    ended = chatkeep("import", exports.export(tmp_path / "export.zip", [good, bad]), "--json")
+    assert ended.code == 3
+    assert [sorted(problem) for problem in ended.json["problems"]] == [["what", "where"]]
+
+
+def test_import_with_missing_attachments_alone_ends_with_0(chatkeep: Command, tmp_path: Path) -> None:
+    cake = exports.conversation(exports.CAKE, "Cake", ["One?"], picture="file_0a1b2c3d4e5f")
+    ended = chatkeep("import", exports.export(tmp_path / "export.zip", [cake]), "--json")
+    assert ended.code == 0
+    assert ended.json["attachments"] == {"stored": 0, "missing": 1}
+
+
+def test_list(filled: Command) -> None:
+    found = filled("list", "--json").json
+    assert [one["title"] for one in found] == ["Boats", "A birthday cake"]
+    for one in found:
+        assert one.keys() >= {"id", "title", "platform", "created_at", "updated_at", "messages", "revision"}
+    assert found[0]["created_at"] == "2024-03-09T16:00:00Z"
+    assert len(filled("list", "--json", "--limit", 1).json) == 1
+    assert filled("list", "--json", "--since", "2024-01-01").json == found[:1]
+    assert filled("list", "--json", "--id", found[1]["id"][:6]).json == found[1:]
+    assert filled("list", "--json", "--platform", "whatsapp").json == []
+
+
+def test_search(filled: Command) -> None:
+    found = filled("search", "forty", "--json").json
+    assert found["total"] == 1
+    (hit,) = found["hits"]
+    assert hit.keys() >= {"conversation", "message", "title", "platform", "snippet", "sent_at"}
+    assert (hit["title"], hit["platform"], hit["snippet"]) == ("A birthday cake", "chatgpt", "Forty minutes.")
+    assert filled("search", "boat", "-small", "--json").code in (0, 2)
+    assert filled("search", "nowhere", "--json").json == {"total": 0, "exact": True, "hits": []}
+
+
+def test_show_prints_the_document_as_it_is_kept(filled: Command, home: Path) -> None:
+    from chatkeep.archive import Archive
+
+    with Archive.open(home) as archive:
+        id = archive.listing()[0].id
+        document = archive.document(id)
+    assert filled("show", id[:8], "--document").out.encode() == document
+    assert filled("show", id, "--json").json == json.loads(document)
+
+
+def test_connect_and_connections(filled: Command, place: Path) -> None:
+    made = filled("connect", "folder", place, "--json").json
+    assert made.keys() >= {"name", "provider", "account", "quota"}
+    assert (made["name"], made["provider"], made["account"]) == ("folder", "folder", str(place))
+    assert made["recovery_key"]
+    (listed,) = filled("connections", "--json").json
+    assert listed.keys() >= {"name", "provider", "account", "quota"}
+    assert "recovery_key" not in listed
+    assert filled("connections", "test", "--json").json["ok"]
+
+
+def test_backup(backed_up: Command) -> None:
+    found = backed_up("backup", "--json").json
+    wanted = {"snapshot", "conversations", "new_documents", "bytes_sent", "requests", "verified"}
+    assert found.keys() >= wanted
+    assert (found["conversations"], found["new_documents"], found["verified"]) == (2, 0, True)
+
+
+def test_snapshots(backed_up: Command) -> None:
+    (found,) = backed_up("snapshots", "--json").json
+    assert found.keys() >= {"id", "time", "device", "conversations", "messages"}
+    assert (found["conversations"], found["messages"]) == (2, 5)
+
+
+def test_restore(backed_up: Command) -> None:
+    found = backed_up("restore", "--json").json
+    assert found.keys() >= {"expected", "restored", "changed", "problems"}
+    assert (found["expected"], found["restored"], found["changed"], found["problems"]) == (2, 2, 0, [])
+
+
+def test_check(backed_up: Command) -> None:
+    found = backed_up("check", "--read-data", "--json").json
+    assert found.keys() >= {"ok", "damaged", "missing", "read"}
+    assert (found["ok"], found["damaged"], found["missing"]) == (True, 0, 0)
+    assert backed_up("check", "--sample", "50", "--json").json["ok"]
+
+
+def test_check_of_a_damaged_vault_ends_with_3(backed_up: Command, place: Path) -> None:
+    pack = max((p for p in (place / "Vault" / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes()[:-1])
+    ended = backed_up("check", "--read-data", "--json")
+    assert ended.code == 3
+    assert not ended.json["ok"]
+    assert ended.json["problems"]
+
+
+def test_trash_and_undo(filled: Command) -> None:
+    id = filled("list", "--json").json[0]["id"]
+    assert filled("trash", id[:8], "--json").json == [{"id": id, "title": "Boats", "trashed": True}]
+    assert [one["id"] for one in filled("list", "--json", "--trashed").json] == [id]
+    assert filled("trash", "--back", id[:8], "--json").code == 0
+    assert len(filled("list", "--json").json) == 2
+    undone = filled("undo", "--json").json
+    assert undone["undone"]["removed"] == 2
+    assert filled("list", "--json").json == []
+    assert filled("undo", "--list", "--json").json[0]["undone_at"]
+    assert filled("undo", "--json").code == 1
+
+
+def test_status_and_keys_and_doctor(backed_up: Command) -> None:
+    status = backed_up("status", "--json").json
+    assert status.items() >= {"safe": True, "state": "safe", "conversations": 2, "messages": 5}.items()
+    keys = backed_up("keys", "--json").json
+    assert sorted(key["kind"] for key in keys["keys"]) == ["passphrase", "recovery-key"]
+    assert backed_up("doctor", "--json").json["ok"]
+
+
+def test_disconnect(backed_up: Command, place: Path) -> None:
+    assert "stays" in backed_up("disconnect", "folder", "--json").json["what"]
+    assert backed_up("connections", "--json").json == []
+    assert (place / "Vault" / "config").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "--nonsense"], 2),
+        (["nonsense"], 2),
+        (["import"], 2),
+        ([], 2),
+        (["list", "--since", "yesterday"], 2),
+        (["restore", "--snapshot", "a", "--as-of", "2024-01-01"], 2),
+        (["show", "ffff"], 1),
+        (["backup"], 1),
+        (["import", "nothing.zip"], 1),
+        (["--help"], 0),
+        (["--version"], 0),
+        (["list"], 0),
+    ],
+)
+def test_exit_codes_mean_something(chatkeep: Command, arguments: list[str], code: int) -> None:
+    ended = chatkeep(*arguments)
+    assert ended.code == code
+    if code:
+        assert ended.out == ""
+        assert ended.err
+
+
+def test_with_json_an_error_is_one_object_on_standard_error(chatkeep: Command, tmp_path: Path) -> None:
+    picture = tmp_path / "holiday.jpg"
+    picture.write_bytes(b"\xff\xd8\xff\xe0" + b"\0" * 500)
+    ended = chatkeep("import", picture, "--json")
+    assert (ended.code, ended.out) == (1, "")
+    found = json.loads(ended.err)
+    assert found["error"] == "UnknownFormat"
+    assert "ChatGPT" in found["hint"]
+
+
+def _commands(group: click.Group, path: str = "") -> list[tuple[str, click.Command]]:
+    context = click.Context(group)
+    found = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        found.append((f"{path}{name}", command))
+        if isinstance(command, click.Group):
+            found += _commands(command, f"{path}{name} ")
+    return found
+
+
+def test_every_command_has_json_and_a_help() -> None:
+    commands = _commands(cli)
+    assert len(commands) > 18
+    for name, command in commands:
+        assert command.help, name
+        if name != "connect":  # its commands have it
+            assert any("--json" in option.opts for option in command.params), name
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, f"{name} {option.opts}"

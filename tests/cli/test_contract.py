@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import click
@@ -66,6 +67,40 @@ def test_show_prints_the_document_as_it_is_kept(filled: Command, home: Path) -> 
         document = archive.document(id)
     assert filled("show", id[:8], "--document").out.encode() == document
     assert filled("show", id, "--json").json == json.loads(document)
+
+
+@pytest.mark.parametrize("exporter", ["txt", "json", "markdown", "html"])
+def test_export(filled: Command, tmp_path: Path, exporter: str) -> None:
+    found = filled("export", "--format", exporter, "--out", tmp_path / "out", "--json").json
+    assert found.items() >= {"conversations": 2, "messages": 5, "attachments": 1, "problems": []}.items()
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert found["files"] == len(files)
+    assert found["bytes"] == sum(path.stat().st_size for path in files)
+
+
+def test_export_of_a_selection_into_a_zip_a_file_and_a_pipe(filled: Command, tmp_path: Path) -> None:
+    one = ("--since", "2024-01-01")
+    assert filled("export", "-f", "markdown", "-o", tmp_path / "a.zip", *one, "--json").json["conversations"] == 1
+    assert zipfile.is_zipfile(tmp_path / "a.zip")
+    assert filled("export", "-f", "html", "-o", tmp_path / "a.html", *one, "--json").json["files"] == 1
+    piped = filled("export", "-f", "txt", "-o", "-", *one, "--no-citations", "--times", "none", "--json")
+    assert "A small one." in piped.out
+    assert "birthday" not in piped.out
+    assert json.loads(piped.err)["messages"] == 3
+
+
+def test_a_json_export_holds_the_canonical_documents(filled: Command, tmp_path: Path) -> None:
+    filled("export", "-f", "json", "-o", tmp_path / "out")
+    for one in filled("list", "--json").json:
+        (file,) = (tmp_path / "out").rglob(f"*{one['id']}*")
+        assert filled("show", one["id"], "--document").out.encode() == file.read_bytes()
+
+
+def test_an_export_that_the_format_cannot_fulfil_is_wrong_use(filled: Command, tmp_path: Path) -> None:
+    assert filled("export", "-f", "json", "-o", tmp_path / "out", "--redact", "boat").code == 2
+    assert filled("export", "-f", "txt", "-o", tmp_path / "out", "--zone", "Nowhere/There").code == 2
+    assert filled("export", "-f", "txt", "-o", tmp_path / "out", "--rename", "Anna").code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_connect_and_connections(filled: Command, place: Path) -> None:

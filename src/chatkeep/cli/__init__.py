@@ -20,6 +20,7 @@ _COMMANDS = {
     "list": ("chatkeep.cli.looking:list_command", "List conversations, newest first."),
     "search": ("chatkeep.cli.looking:search", "Find words in all conversations."),
     "show": ("chatkeep.cli.looking:show", "Show one conversation."),
+    "export": ("chatkeep.cli.exporting:export", "Write conversations as files to read or keep."),
     "connect": ("chatkeep.cli.connecting:connect", "Connect a place for backups."),
     "connections": ("chatkeep.cli.connecting:connections", "List connected places, or test one."),
     "disconnect": ("chatkeep.cli.connecting:disconnect", "Forget a place; what lies there stays."),

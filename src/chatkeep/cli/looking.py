@@ -127,18 +127,12 @@ def show(id: str, document: bool, as_json: bool) -> None:
 
 
 def _say_conversation(conversation: object) -> None:
-    from chatkeep import views
+    from chatkeep import exporters
     from chatkeep.cli.output import printable
     from chatkeep.model import Conversation
 
     assert isinstance(conversation, Conversation)
-    people = views.people(conversation)
-    lines = [views.title(conversation), ""]
-    for message in views.path(conversation):
-        if said := views.plain_text(message):
-            name = people[message.author].name if message.author in people else ""
-            lines += [f"{name}  {message.sent_at or message.local_time}".strip(), said, ""]
-    text = printable("\n".join(lines))
+    text = printable(exporters.preview(conversation, "txt", exporters.Customisation()))
     if sys.stdout.isatty():
         click.echo_via_pager(text)
     else:

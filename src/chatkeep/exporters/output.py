@@ -7,6 +7,7 @@ complete stay.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -163,6 +164,9 @@ class Zip(_Whole):
     ) -> None:
         if error is None:
             self._zip.close()
+        else:  # what it still wants to write goes into the file that is thrown away
+            with contextlib.suppress(OSError, ValueError):
+                self._zip.close()
         self._closed(error)
 
 

@@ -20,6 +20,7 @@ from chatkeep.connections.safe import Safe
 from chatkeep.jobs.run import Run
 from chatkeep.jobs.worker import Work
 from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
+from chatkeep.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,13 @@ def kinds(means: Means) -> dict[str, Work]:
     """The kinds of jobs there are. Arguments, all optional unless said:
 
     import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
+    export: out and format (needed); selection, options: fields of Selection and of Customisation.
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run.
     The last three have a connection as their subject, and "connection" (its name) among their arguments.
     """
     return {
         "import": lambda run, given: _import(means, run, given),
+        "export": lambda run, given: _export(means, run, given),
         "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
         "check": _at_a_place(means, lambda run, place, given: check(place, progress=run.progress, **given)),
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
@@ -87,3 +90,16 @@ def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
         for folder in {path.parent for path in paths}:
             shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _export(means: Means, run: Run, given: Mapping[str, Any]) -> object:
+    from chatkeep.exporters import Customisation  # brings the renderers, which only an export needs
+
+    return operations.export_to(
+        means.archive,
+        msgspec.convert(given.get("selection", {}), Selection),
+        exporter=given["format"],
+        customisation=msgspec.convert(given.get("options", {}), Customisation),
+        out=given["out"],
+        progress=run.progress,
+    )

@@ -1,6 +1,7 @@
 """The product on one page: what command line, pages and jobs call.
 
     import_from   exports into the archive, as one import with one receipt
+    export_to     conversations out of it, as files to read or to keep
     back_up       the archive into a vault; only what changed is sent
     snapshots     what a vault can give back
     restore       everything or chosen conversations back, as of a snapshot; undone by its receipt
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chatkeep.operations.backing_up import back_up, snapshots
     from chatkeep.operations.checking import check
+    from chatkeep.operations.exporting import export_to
     from chatkeep.operations.importing import import_from
     from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
     from chatkeep.operations.reports import (
@@ -51,6 +53,7 @@ __all__ = [
     "Step",
     "back_up",
     "check",
+    "export_to",
     "import_from",
     "quiet",
     "restore",
@@ -60,6 +63,7 @@ __all__ = [
 _ELSEWHERE = {
     "back_up": "backing_up",
     "check": "checking",
+    "export_to": "exporting",
     "import_from": "importing",
     "restore": "restoring",
     "snapshots": "backing_up",

@@ -52,12 +52,20 @@ class ImportReport(Report, frozen=True, kw_only=True):
 
 
 class ExportReport(Report, frozen=True, kw_only=True):
-    """An export. bytes: written in all."""
+    """An export. bytes: written in all.
+
+    messages: all of the trees of these conversations. attachments: written beside or into the files.
+    missing_attachments: named by a conversation, but never in an export. left_out: here, but a single file of text has
+    no place for them.
+    """
 
     files: int
     conversations: int
     messages: int
     bytes: int
+    attachments: int = 0
+    missing_attachments: int = 0
+    left_out: int = 0
 
 
 class BackupReport(Report, frozen=True, kw_only=True):

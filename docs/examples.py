@@ -29,6 +29,7 @@ STORY = (
     "list",
     "search",
     "show",
+    "export",
     "trash",
     "undo",
     "connect-folder",

@@ -26,6 +26,7 @@ from chatkeep.archive.values import (
     Facets,
     Found,
     Listed,
+    Place,
     Receipt,
     Reindexed,
     Undone,
@@ -212,6 +213,10 @@ class Archive:
     def window(self, id: str, *, leaf: str = "", start: int = 0, count: int = 100) -> Window:
         """Some messages of the path to a leaf, the shown one if none is named. Raises NotFound."""
         return reading.window(self._db, self._resolve(id)[0], leaf=leaf, start=start, count=count)
+
+    def place(self, id: str, message: str) -> Place:
+        """Where a message of a conversation stands, for `window`. Raises NotFound."""
+        return reading.place(self._db, self._resolve(id)[0], message)
 
     def search(
         self,

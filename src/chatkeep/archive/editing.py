@@ -11,7 +11,7 @@ from chatkeep.archive.rows import prepare
 from chatkeep.archive.writing import Put, Writer
 from chatkeep.errors import WrongUse
 from chatkeep.merge import CHOSEN, settle
-from chatkeep.model import Conversation, Edit
+from chatkeep.model import Conversation, Edit, from_iso
 
 _TEXTS = frozenset({"title", "project", "shown_leaf"})
 _FLAGS = frozenset({"starred", "archived", "trashed"})
@@ -40,6 +40,8 @@ def _checked(conversation: Conversation, field: str, value: Any) -> Any:
     """The value as it goes into the document. Raises WrongUse when the field is not known or cannot have it."""
     if value is None:
         return msgspec.UNSET
+    if field == "trashed" and isinstance(value, str):
+        return from_iso(value) or msgspec.UNSET
     if field in _FLAGS and isinstance(value, bool):
         return value or msgspec.UNSET
     if field in _TEXTS and isinstance(value, str):

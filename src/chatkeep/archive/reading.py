@@ -10,7 +10,7 @@ import msgspec
 
 from chatkeep.archive import choosing
 from chatkeep.archive.rows import FRAME, unpack, unpack_frame
-from chatkeep.archive.values import Window
+from chatkeep.archive.values import Place, Window
 from chatkeep.errors import Damaged, NotFound
 from chatkeep.model import Conversation, Message, Participant, decode
 
@@ -77,6 +77,29 @@ def _path(db: sqlite3.Connection, number: int, leaf: str) -> list[int]:
         path[place] = None
         place = parents[place]
     return list(reversed(path))
+
+
+def place(db: sqlite3.Connection, number: int, message: str) -> Place:
+    """Where a message stands: on the path that is shown, else on the path through it to its newest end.
+
+    Raises NotFound.
+    """
+    rows = db.execute(
+        "SELECT position, parent, id, shown FROM messages WHERE document = ? AND position >= 0 ORDER BY position",
+        (number,),
+    ).fetchall()
+    at = next((row for row in rows if row[2] == message), None)
+    if at is None:
+        raise NotFound("There is no such message in the conversation")
+    if at[3] is not None:
+        return Place(leaf="", position=at[3])
+    newest = {parent: position for position, parent, _, _ in rows if parent is not None}
+    end, passed = at[0], {at[0]}
+    while (end_of := newest.get(end)) is not None and end_of not in passed:
+        end = end_of
+        passed.add(end)
+    leaf = next(id for position, _, id, _ in rows if position == end)
+    return Place(leaf=leaf, position=_path(db, number, leaf).index(at[0]))
 
 
 def _participants(db: sqlite3.Connection, number: int, messages: tuple[Message, ...]) -> tuple[Participant, ...]:

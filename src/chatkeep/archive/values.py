@@ -85,6 +85,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a message stands. leaf: the end of the path, "" for the one that is shown; position: on it, from 0."""
+
+    leaf: str
+    position: int
+
+
 class Snippet(msgspec.Struct, frozen=True):
     """A piece of text around what was found. pieces: (text, whether it matches) in order; join them to read."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from chatkeep.cli import options
@@ -22,8 +24,9 @@ def trash(ids: tuple[str, ...], back: bool, as_json: bool) -> None:
 
     with rooms.App().archive() as archive:
         found = [archive.load(id) for id in ids]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for conversation in found:
-            archive.edit(conversation.id, "trashed", not back)
+            archive.edit(conversation.id, "trashed", False if back else now)
     if as_json:
         write_json([{"id": one.id, "title": views.title(one), "trashed": not back} for one in found])
         return

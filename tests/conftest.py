@@ -22,6 +22,8 @@ for _name in [name for name in os.environ if name.startswith("CHATKEEP_")]:
 os.environ["CHATKEEP_HOME"] = str(_HOME)
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatkeep.web.configuration"
 django.setup()
+# Processes that run tests beside this one would inherit it, and with it this data folder.
+del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,123 @@
-"""The settings of Django, made of the settings of Chatkeep. There is no default secret."""
+"""Django's settings: made from Chatkeep's own, for pages, connections and jobs alike.
+
+Pages hold people's conversations, so they load nothing from elsewhere, run no inline script, are never framed, and
+answer only to names they know (against DNS rebinding, on loopback too).
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from chatkeep.connections.secret import read_secret
 from chatkeep.settings import Settings
 
+_HERE = Path(__file__).parent
 CHATKEEP = Settings.from_environment()
+CHATKEEP.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-_secret = read_secret(CHATKEEP.home, given=CHATKEEP.key)
-SECRET_KEY = _secret.key("django").hex()
-
+SECRET_KEY = read_secret(CHATKEEP.home, given=CHATKEEP.key).key("django").hex()
 DEBUG = False
 ALLOWED_HOSTS = list(CHATKEEP.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-INSTALLED_APPS = ["chatkeep.connections.apps.Connections", "chatkeep.jobs.apps.Jobs"]
-
+ROOT_URLCONF = "chatkeep.web.urls"
+WSGI_APPLICATION = None
+INSTALLED_APPS = [
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+    "chatkeep.connections",
+    "chatkeep.jobs",
+    "chatkeep.web",
+]
+MIDDLEWARE = [
+    "chatkeep.web.guard.Guard",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "chatkeep.web.guard.SignedIn",
+    "chatkeep.web.guard.Explained",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [_HERE / "templates"],
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "chatkeep.web.context.frame",
+            ],
+            "builtins": ["chatkeep.web.templatetags.words", "django.templatetags.static"],
+        },
+    }
+]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": CHATKEEP.home / "app.sqlite3",
         "OPTIONS": {
-            "timeout": 20,
             "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
     }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [_HERE / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+FILE_UPLOAD_TEMP_DIR = CHATKEEP.home / "cache" / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 10_000
+
+SESSION_COOKIE_NAME = "chatkeep_session"
+SESSION_COOKIE_AGE = 90 * 24 * 3600
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+CSRF_USE_SESSIONS = True
+CSRF_FAILURE_VIEW = "chatkeep.web.pages.errors.forged"
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# With "no-referrer" browsers send "Origin: null" with our own forms too, which the check of forms must refuse.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "media-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "frame-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Addresses that were refused may hold a sign-in token: they are not logged.
+    "loggers": {"django.request": {"level": "ERROR"}, "django.security": {"level": "ERROR"}},
+    "root": {"handlers": ["console"], "level": CHATKEEP.log_level.upper()},
 }

@@ -1,0 +1,38 @@
+"""What the frame around every page shows: the places, and what is going on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from chatkeep.web.guard import KEEPER
+from chatkeep.web.runs import Shown, open_runs
+
+_PLACES = (
+    ("home", "Home", "home"),
+    ("chats", "Chats", "chats"),
+    ("search", "Search", "search"),
+    ("import", "Import", "import"),
+    ("export", "Export", "export"),
+    ("backups", "Backups", "backups"),
+)
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """`rail`, the places of the navigation, and `activity`: the open jobs, for the pill on every page."""
+    session = getattr(request, "session", None)
+    if session is None or not session.get(KEEPER):
+        return {}
+    here = request.path
+    places = [
+        {"href": (href := reverse(name)), "name": title, "icon": icon, "here": _is_here(here, href)}
+        for name, title, icon in _PLACES
+    ]
+    activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs()
+    return {"rail": places, "activity": activity}
+
+
+def _is_here(path: str, href: str) -> bool:
+    return path == href if href == "/" else path.startswith(href)

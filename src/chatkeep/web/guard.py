@@ -1,0 +1,73 @@
+"""What every request passes: a host we know, a sign-in, and errors in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from chatkeep.errors import ChatkeepError, NotFound
+from chatkeep.web.pages import errors
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+OPEN_PATHS = ("/sign-in/", "/health")
+KEEPER = "keeper"
+
+
+class Guard:
+    """Answers only under names it knows, and takes no change that another site's page asks for.
+
+    A page on the internet can point a name of its own at this machine; its requests then carry that name. Refusing
+    unknown names, for every path and method, is what stops it. `Sec-Fetch-Site` stops forged forms before Django's
+    token does, which stays the second line.
+    """
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return HttpResponse("Chatkeep does not answer under this name.\n", status=400, content_type="text/plain")
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        if request.method not in ("GET", "HEAD", "OPTIONS") and site not in ("same-origin", "none"):
+            return HttpResponse("This came from another site.\n", status=403, content_type="text/plain")
+        response = self._handle(request)
+        if not request.path.startswith("/static/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class SignedIn:
+    """Shows pages to the keeper alone; everybody else is told how to get a link."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path.startswith(OPEN_PATHS) or request.session.get(KEEPER):
+            return self._handle(request)
+        if request.method == "GET":
+            return redirect(reverse("sign-in"))
+        return errors.page(request, "You are not signed in.", "Open the link that chatkeep printed.", status=403)
+
+
+class Explained:
+    """Turns the errors of operations into a page with what happened and what to do."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self._handle(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """The page for an error that is ours; other errors stay Django's."""
+        if not isinstance(error, ChatkeepError):
+            return None
+        status = 404 if isinstance(error, NotFound) else 400
+        return errors.page(request, error.what, error.hint, status=status)

@@ -1,0 +1,125 @@
+"""Jobs as pages show them: in words, with what came of them and where to go next."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.urls import reverse
+
+from chatkeep.jobs.models import OPEN, Job, State
+from chatkeep.web.templatetags.words import number, platform, size
+
+_TITLES = {
+    "import": "Import",
+    "export": "Export",
+    "backup": "Backup",
+    "restore": "Restore",
+    "check": "Check of a backup",
+}
+_FACTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "import": (
+        ("added", "New conversations"),
+        ("updated", "Conversations with something new"),
+        ("unchanged", "Conversations that were here already"),
+        ("messages", "Messages in the export"),
+        ("shells", "Conversations the platform had emptied"),
+    ),
+    "export": (("conversations", "Conversations"), ("messages", "Messages"), ("files", "Files"), ("bytes", "Size")),
+    "backup": (
+        ("conversations", "Conversations in the backup"),
+        ("new_documents", "Of these new or changed"),
+        ("new_attachments", "New attachments"),
+        ("bytes_sent", "Sent"),
+        ("requests", "Requests"),
+        ("missing_attachments", "Attachments nobody holds any more"),
+    ),
+    "restore": (
+        ("expected", "Conversations in the backup"),
+        ("restored", "Conversations that are here now"),
+        ("changed", "Of these brought or changed"),
+        ("messages", "Messages in them"),
+    ),
+    "check": (("snapshots", "Backups looked at"), ("conversations", "Conversations in the newest"), ("read", "Read")),
+}
+_BYTES = frozenset({"bytes", "bytes_sent", "read"})
+
+
+class Shown:
+    """One job for a template. Everything of the row is there too: pk, state, progress, what, hint, log, is_open."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.report: dict[str, Any] = job.report if isinstance(job.report, dict) else {}
+        self.arguments: dict[str, Any] = json.loads(job.arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.job, name)
+
+    @property
+    def title(self) -> str:
+        """What is done, in words."""
+        title = _TITLES.get(self.job.kind, self.job.kind.replace("_", " ").capitalize())
+        return f"{title}: a look before" if self.report.get("dry_run") else title
+
+    @property
+    def state_label(self) -> str:
+        return str(State(self.job.state).label)
+
+    @property
+    def problems(self) -> list[dict[str, str]]:
+        return list(self.report.get("problems", []))[:200]
+
+    @property
+    def summary(self) -> list[tuple[str, str]]:
+        """What came of it, as names and values; counts that are zero and say nothing are left out."""
+        facts = [(title, self._fact(name)) for name, title in _FACTS.get(self.job.kind, ()) if self._counts(name)]
+        if self.job.kind == "import" and self.report:
+            facts += self._of_import()
+        if self.job.kind == "backup" and self.report:
+            facts.append(("Read back and compared", "yes" if self.report.get("verified") else "no"))
+        return facts
+
+    def _counts(self, name: str) -> bool:
+        return name in self.report and (bool(self.report[name]) or name in ("added", "changed", "new_documents"))
+
+    def _fact(self, name: str) -> str:
+        value = self.report[name]
+        return size(value) if name in _BYTES else number(value)
+
+    def _of_import(self) -> list[tuple[str, str]]:
+        held = self.report.get("attachments", {})
+        facts = [("Attachments kept", number(held.get("stored", 0)))] if held.get("stored") else []
+        if held.get("missing"):
+            facts.append(("Attachments that the export does not hold", number(held["missing"])))
+        kinds = self.report.get("unknown", {})
+        facts += [(f"Blocks of kind “{kind}”, kept as they are", number(count)) for kind, count in kinds.items()]
+        names = sorted({platform(given["platform"]) for given in self.report.get("source", [])})
+        return [("From", ", ".join(names)), *facts] if names else facts
+
+    @property
+    def links(self) -> list[dict[str, str]]:
+        """Where to go from here."""
+        if self.job.is_open or not self.report:
+            return []
+        if self.job.kind == "import":
+            undo = self.report.get("receipt")
+            found = [{"name": "Look at the chats", "href": reverse("chats")}]
+            return [*found, {"name": "Receipt and undo", "href": reverse("receipt", args=[undo])}] if undo else found
+        if self.job.kind == "export":
+            return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
+        if self.job.kind == "restore" and not self.report.get("dry_run"):
+            return [{"name": "Look at the chats", "href": reverse("chats")}]
+        return [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check") else []
+
+
+def open_runs() -> list[Shown]:
+    """What is waiting, running or paused, the newest request first."""
+    return [Shown(job) for job in Job.objects.filter(state__in=OPEN)[:20]]
+
+
+def latest(kind: str, subject: str = "") -> Shown | None:
+    """The last job of a kind that ended well, of one subject or of all."""
+    ended = Job.objects.filter(kind=kind, state__in=(State.DONE, State.PROBLEMS))
+    job = (ended.filter(subject=subject) if subject else ended).order_by("-ended_at").first()
+    return Shown(job) if job else None

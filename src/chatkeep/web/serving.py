@@ -1,0 +1,83 @@
+"""Starting the pages and the worker in one process, for one person on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import webbrowser
+
+from chatkeep.errors import Unavailable
+from chatkeep.settings import Settings
+
+# Django's settings and the models are read only once a server is really started: `import chatkeep.web` stays light.
+
+
+def serve(settings: Settings, *, open_browser: bool = False) -> None:
+    """Serve the pages until the process is stopped, and do the jobs that are asked for.
+
+    Prints a link that signs one browser in, once. Raises Unavailable when the port is taken.
+    """
+    os.environ["CHATKEEP_HOME"] = str(settings.home)
+    from chatkeep.connections import start
+
+    start.start(settings.home)
+    from chatkeep.jobs.kinds import kinds
+    from chatkeep.jobs.worker import Worker
+    from chatkeep.web import held
+
+    listener = _listen(settings)
+    worker = Worker(kinds(held.means()))
+    worker.start()
+    try:
+        _announce(settings, listener.getsockname()[1], open_browser=open_browser)
+        _answer(listener)
+    finally:
+        worker.stop()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"Port {settings.port} is taken, perhaps by another Chatkeep.",
+            hint="Stop the other program, or set CHATKEEP_PORT to another number; 0 takes a free one.",
+        ) from error
+    listener.listen(128)
+    return listener
+
+
+def sign_in_link(settings: Settings, port: int | None = None) -> str:
+    """A new link that signs one browser in, once."""
+    from django.urls import reverse
+
+    from chatkeep.web.models import new_token
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = "127.0.0.1" if host in ("0.0.0.0", "[::]") else host  # noqa: S104 - compared, not bound
+    return f"http://{host}:{port or settings.port}{reverse('sign-in-link', args=[new_token()])}"
+
+
+def _announce(settings: Settings, port: int, *, open_browser: bool) -> None:
+    link = sign_in_link(settings, port)
+    sys.stdout.write(f"\nChatkeep is running. Open this link once in your browser:\n\n  {link}\n\nCtrl-C stops it.\n")
+    sys.stdout.flush()
+    if open_browser:
+        webbrowser.open(link)
+
+
+def _answer(listener: socket.socket) -> None:
+    from django.core.wsgi import get_wsgi_application
+    from waitress.server import create_server
+
+    server = create_server(
+        get_wsgi_application(), sockets=[listener], threads=8, max_request_body_size=1 << 40, ident=""
+    )
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):
+        server.run()

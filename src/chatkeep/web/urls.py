@@ -1,0 +1,54 @@
+"""Which address shows which page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from chatkeep.web.pages import (
+    activity,
+    backups,
+    chats,
+    errors,
+    exporting,
+    home,
+    importing,
+    reading,
+    searching,
+    signing_in,
+    styles,
+)
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("sign-in/", signing_in.explain, name="sign-in"),
+    path("sign-in/<str:token>", signing_in.sign_in, name="sign-in-link"),
+    path("sign-out/", signing_in.sign_out, name="sign-out"),
+    path("health", signing_in.health, name="health"),
+    path("chats/", chats.chats, name="chats"),
+    path("chats/together", chats.together, name="chats-together"),
+    path("chats/<uuid:name>/", reading.chat, name="chat"),
+    path("chats/<uuid:name>/change", reading.change, name="chat-change"),
+    path("chats/<uuid:name>/document", reading.document, name="document"),
+    path("attachments/<str:sha256>", reading.attachment, name="attachment"),
+    path("style/message.css", styles.message, name="message-style"),
+    path("search/", searching.search, name="search"),
+    path("import/", importing.imports, name="import"),
+    path("import/example", importing.bring_example, name="example"),
+    path("import/<str:number>/", importing.receipt, name="receipt"),
+    path("import/<str:number>/undo", importing.undo, name="undo"),
+    path("export/", exporting.exports, name="export"),
+    path("export/preview", exporting.preview, name="export-preview"),
+    path("export/<int:pk>/download", exporting.download, name="export-download"),
+    path("backups/", backups.backups, name="backups"),
+    path("backups/connect", backups.connect, name="connect"),
+    path("backups/<str:name>/do", backups.do, name="backup-do"),
+    path("backups/<str:name>/snapshots", backups.snapshots, name="snapshots"),
+    path("backups/<str:name>/restore", backups.restore, name="restore"),
+    path("activity/", activity.runs, name="runs"),
+    path("activity/<int:pk>/", activity.run, name="run"),
+    path("activity/<int:pk>/part", activity.part, name="run-part"),
+    path("activity/<int:pk>/cancel", activity.cancel, name="run-cancel"),
+    path("activity/<int:pk>/resume", activity.resume, name="run-resume"),
+]
+handler404 = errors.missing
+handler500 = errors.broken

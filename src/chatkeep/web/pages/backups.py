@@ -1,0 +1,125 @@
+"""Places for backups: connecting a folder, backing up, what can be restored, restoring, checking."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_POST
+
+from chatkeep import operations
+from chatkeep.connections import connecting, opening
+from chatkeep.connections.kit import emergency_kit
+from chatkeep.connections.models import Connection
+from chatkeep.errors import ChatkeepError, WrongUse
+from chatkeep.jobs import queue
+from chatkeep.jobs.models import OPEN, Job
+from chatkeep.web import held
+from chatkeep.web.configuration import CHATKEEP
+from chatkeep.web.runs import Shown
+
+BY = "the web page"
+
+
+@require_GET
+def backups(request: HttpRequest) -> HttpResponse:
+    """Every place, how it is, and the form to connect a folder."""
+    places = [_place(connection) for connection in opening.connections()]
+    return render(request, "pages/backups.html", {"places": places})
+
+
+def _place(connection: Connection) -> dict[str, Any]:
+    running = Job.objects.filter(subject=connection.subject, state__in=OPEN).first()
+    return {
+        "connection": connection,
+        "quota": connecting.quota(connection),
+        "running": Shown(running) if running else None,
+    }
+
+
+@sensitive_post_parameters()
+@require_POST
+def connect(request: HttpRequest) -> HttpResponse:
+    """Connect a folder, and show the recovery key of a new vault, this once."""
+    path = request.POST.get("path", "").strip()
+    if not path:
+        raise WrongUse("No folder was given.", hint="Write its path, like /media/stick or ~/Dropbox.")
+    made = connecting.connect(
+        "folder",
+        {"path": path},
+        safe=held.safe(),
+        home=CHATKEEP.home,
+        host=opening.this_device(CHATKEEP.device).host,
+        name=request.POST.get("name", "").strip(),
+        passphrase=request.POST.get("passphrase", ""),
+    )
+    return render(request, "pages/connected.html", {"made": made, "kit": _kit(made) if made.recovery_key else ""})
+
+
+def _kit(made: connecting.Connected) -> str:
+    return emergency_kit(
+        name=made.name,
+        provider=made.provider,
+        account=made.account,
+        vault=made.vault,
+        recovery_key=made.recovery_key,
+        made=datetime.now(UTC).date(),
+    )
+
+
+@require_POST
+def do(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Back up, check or test a place now; or let go of it."""
+    connection = opening.connection(name)
+    doing = request.POST.get("do", "")
+    if doing in ("backup", "check"):
+        arguments: dict[str, Any] = {"connection": name}
+        if doing == "check":
+            arguments["read_data"] = request.POST.get("read_data") == "1"
+        return redirect("run", queue.enqueue(doing, connection.subject, arguments, by=BY).pk)
+    if doing == "test":
+        return render(request, "pages/tested.html", {"tested": connecting.test(connection)})
+    if doing == "disconnect":
+        return render(request, "pages/disconnected.html", {"what": connecting.disconnect(connection)})
+    raise WrongUse("That cannot be done with a place.")
+
+
+@require_GET
+def snapshots(request: HttpRequest, name: str) -> HttpResponse:
+    """What can be restored from a place, the newest first, and the form to restore."""
+    connection = opening.connection(name)
+    found, trouble = [], None
+    try:
+        storage = opening.open_storage(connection)
+        try:
+            vault = opening.open_vault(connection, storage, safe=held.safe(), home=CHATKEEP.home)
+            found = list(reversed(operations.snapshots(vault)))
+        finally:
+            storage.close()
+    except ChatkeepError as error:
+        trouble = error
+    context = {
+        "connection": connection,
+        "found": found,
+        "trouble": trouble,
+        "one_wanted": request.GET.get("conversation", ""),
+    }
+    return render(request, "pages/snapshots.html", context)
+
+
+@require_POST
+def restore(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Restore everything or one conversation, or only look at what that would change."""
+    connection = opening.connection(name)
+    chosen = [one for one in request.POST.get("conversations", "").replace(",", " ").split() if one]
+    arguments = {
+        "connection": name,
+        "snapshot": request.POST.get("snapshot", ""),
+        "conversations": chosen,
+        "replace": request.POST.get("how") == "replace",
+        "dry_run": request.POST.get("do") != "restore",
+    }
+    return redirect("run", queue.enqueue("restore", connection.subject, arguments, by=BY).pk)

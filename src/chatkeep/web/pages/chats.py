@@ -1,0 +1,59 @@
+"""The list of conversations, and what can be done with several of them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET, require_POST
+
+from chatkeep.errors import WrongUse
+from chatkeep.web.held import archive, selection_of
+
+PAGE = 50
+
+
+@require_GET
+def chats(request: HttpRequest) -> HttpResponse:
+    """Conversations, newest first, with the choices that narrow them."""
+    selection = selection_of(request.GET)
+    start = max(0, _number(request.GET.get("start")))
+    total = archive().count(selection)
+    found = archive().listing(selection, limit=PAGE, offset=start)
+    return render(
+        request,
+        "pages/chats.html",
+        {
+            "found": found,
+            "facets": archive().facets(selection),
+            "selection": selection,
+            "total": total,
+            "first": start + 1,
+            "last": start + len(found),
+            "earlier": max(0, start - PAGE) if start else None,
+            "later": start + PAGE if start + PAGE < total else None,
+            "narrowed": bool(request.GET.keys() - {"start"}),
+        },
+    )
+
+
+@require_POST
+def together(request: HttpRequest) -> HttpResponseBase:
+    """Do one thing with all that were ticked: export them, or put them in the trash and back."""
+    ids = request.POST.getlist("id")
+    if not ids:
+        raise WrongUse("No conversation is ticked.", hint="Tick some in the list, then choose what to do.")
+    doing = request.POST.get("do")
+    if doing == "export":
+        return redirect(reverse("export") + "?" + urlencode({"id": ids}, doseq=True))
+    if doing not in ("trash", "back"):
+        raise WrongUse("That cannot be done with conversations.")
+    for name in ids:
+        archive().edit(name, "trashed", timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ") if doing == "trash" else "")
+    return redirect(reverse("chats") + ("" if doing == "trash" else "?trashed=1"))
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else 0

@@ -1,0 +1,56 @@
+"""Are my chats safe? One sentence, and what to do next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from chatkeep.connections import opening
+from chatkeep.connections.models import Connection
+from chatkeep.selection import Selection
+from chatkeep.web.held import archive
+
+OLD = timedelta(days=7)
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The first page: a welcome while there is nothing, else how safe the chats are."""
+    counts = archive().counts()
+    places = opening.connections()
+    context = {
+        "counts": counts,
+        "places": places,
+        "state": _state(places) if counts.conversations else None,
+        "recent": archive().listing(Selection(), limit=6) if counts.conversations else [],
+    }
+    return render(request, "pages/home.html", context)
+
+
+def _state(places: list[Connection]) -> dict[str, Any]:
+    """One colour, one sentence, one action."""
+    backed_up = [place.backed_up_at for place in places if place.backed_up_at]
+    failed = [place for place in places if place.trouble]
+    if failed:
+        return {
+            "mood": "bad",
+            "title": f"The last run at {failed[0].name} failed",
+            "text": failed[0].trouble,
+            "do": "See why",
+        }
+    if not places:
+        text = "They are on this machine only. If it is lost, they are lost."
+        return {"mood": "warn", "title": "Your chats have no backup yet", "text": text, "do": "Set up a backup"}
+    if not backed_up:
+        text = "A place is connected, but nothing was backed up to it."
+        return {"mood": "warn", "title": "The first backup is still to be made", "text": text, "do": "Back up"}
+    if timezone.now() - max(backed_up) > OLD:
+        text = "What came since then is on this machine only."
+        return {"mood": "warn", "title": "The last backup is more than a week old", "text": text, "do": "Back up"}
+    text = "The last backup was read back and compared."
+    return {"mood": "good", "title": "Your chats are backed up", "text": text, "do": "Backups"}

@@ -72,7 +72,7 @@ def _messages(shown: Shown, customisation: Customisation, place: Place, *, level
         name = names.get(one.name) or names.setdefault(one.name, escape_markdown(one.name))
         heading = f"\n{level} {name} · {one.when}\n" if one.when else f"\n{level} {name}\n"
         aside = _aside(one) if one.notes or one.reactions else ""
-        yield f"{heading}{aside}\n{text}\n"
+        yield f"{heading}{aside}\n{text}\n" if text else f"{heading}{aside}"
 
 
 def _aside(one: Said) -> str:

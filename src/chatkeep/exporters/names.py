@@ -22,6 +22,7 @@ MAX_TITLE = 120  # characters; a longer title says no more in a list of files
 MAX_PATH = 1000  # bytes of a whole path below the output
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+_EDGE = " .\u200c\u200d"
 _SPACES = re.compile(r"\s+")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:[ .]|$)", re.IGNORECASE)
 _OURS = frozenset({"attachments", "index.html"})
@@ -34,14 +35,15 @@ def safe(text: str, *, most: int = MAX_BYTES) -> str:
     shown = unicodedata.normalize("NFC", _FORBIDDEN.sub("-", text))
     # Controls, marks of direction, halves of pairs and private signs: nobody can type them, and some deceive.
     printable = shown if shown.isprintable() else "".join(map(_printable, shown))
-    step = _cut(_SPACES.sub(" ", printable).strip(" ."), most).strip(" .")
+    step = _cut(_SPACES.sub(" ", printable).strip(_EDGE), most).strip(_EDGE)
     if _RESERVED.match(step) or step.casefold() in _OURS:
-        step = _cut(f"_{step}", most).strip(" .")
+        step = _cut(f"_{step}", most).strip(_EDGE)
     return step or "_"
 
 
 def _printable(sign: str) -> str:
-    return " " if unicodedata.category(sign)[0] == "C" else sign
+    """The sign, or a space. Joiners stay: they make families of emoji, and words of Persian."""
+    return " " if unicodedata.category(sign)[0] == "C" and sign not in "\u200c\u200d" else sign
 
 
 def _cut(text: str, most: int) -> str:

@@ -31,6 +31,8 @@ def to_html(text: str, write_note: WriteNote) -> str:
 
 def _finish(state: StateCore) -> None:
     """Give blocks their own direction, and put links and notes where they belong."""
+    if any(token.level >= MAX_NESTING - 1 for token in state.tokens):
+        raise ValueError("nested so deeply that the parser leaves text out")
     for at, token in enumerate(state.tokens):
         if token.type == "inline":
             _mark_task(state.tokens, at)

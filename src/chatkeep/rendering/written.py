@@ -156,23 +156,41 @@ _WITH_HTML = MarkdownIt("commonmark", {"html": True, "maxNesting": 30}).enable([
 
 
 def _self_contained(text: str) -> str:
-    """Markdown without live HTML, and with its last code block closed, so that it cannot swallow what follows."""
-    has_fences = "```" in text or "~~~" in text
+    """Markdown as it was, without live HTML and pictures elsewhere, with formulas as most programs know them.
+
+    Its last code block is closed, so that it cannot swallow what follows.
+    """
     is_suspicious = "<" in text and _SUSPICIOUS.search(text) is not None
-    if not has_fences and not is_suspicious:
+    if not is_suspicious and not ("```" in text or "~~~" in text or "\\[" in text or "\\(" in text or "![" in text):
         return text
-    runs, still_open = _fences(text) if has_fences else ([(False, text)], "")
-    closing = f"\n{still_open}" if still_open and _swallows(text) else ""
-    if not is_suspicious or not any(_SUSPICIOUS.search(_SPAN.sub("", run)) for is_code, run in runs if not is_code):
-        return text + closing
-    return _without_html(text, runs) + closing
+    runs, fence, is_plain = _fences(text)
+    if "\\[" in text or "\\(" in text or "![" in text:
+        runs = [(is_code, run if is_code else _outside_spans(run, _settle)) for is_code, run in runs]
+        text = "".join(run for _, run in runs)
+    closing = f"\n{fence}" if fence and _swallows(text) else ""
+    if is_suspicious:
+        # Where code and text cannot be told apart for certain, all of it is taken for text, which is the safe side.
+        text = _without_html(text, runs if is_plain else [(False, text)])
+    return text + closing
 
 
-def _fences(text: str) -> tuple[list[tuple[bool, str]], str]:
-    """The text as runs (is code, text), and the fence that seems to be open at its end.
+# A picture; not the end of a macro of Rust, `vec![1]`, unless an address follows it.
+_PICTURE = re.compile(r"(?<!\w)!(?=\[)|!(?=\[[^\]\n]{0,300}\]\(\s{0,3}<?(?:https?:)?//)")
+_FORMULA = re.compile(r"(?<!\\)\\\((?=\S|\s)([^\n]{1,1000}?)\\\)")
+_DISPLAYED = re.compile(r"(?<!\\)\\\[((?:[^\n]|\n(?!\n)){1,2000}?)\\\]")
 
-    Runs are told apart only where every fence stands at the margin: with others (in lists, in quotes) all of it is
-    taken for text, which is the safe side.
+
+def _settle(text: str) -> str:
+    """Links instead of pictures that would be loaded from elsewhere; dollars around formulas."""
+    text = _PICTURE.sub("", text)
+    text = _FORMULA.sub(lambda found: f"${found[1].strip()}$", text)
+    return _DISPLAYED.sub(lambda found: f"$${found[1]}$$", text)
+
+
+def _fences(text: str) -> tuple[list[tuple[bool, str]], str, bool]:
+    """The text as runs (is code, text), the fence that seems to be open at its end, and whether that is certain.
+
+    It is where every fence stands at the margin; one that is indented may belong to a list, and end with it.
     """
     runs: list[tuple[bool, str]] = []
     fence, start, is_plain = "", 0, True
@@ -187,7 +205,7 @@ def _fences(text: str) -> tuple[list[tuple[bool, str]], str]:
             runs.append((True, text[start : found.end()]))
             fence, start = "", found.end()
     runs.append((bool(fence), text[start:]))
-    return (runs if is_plain else [(False, text)]), fence
+    return runs, fence, is_plain
 
 
 def _swallows(text: str) -> bool:
@@ -202,20 +220,23 @@ def _swallows(text: str) -> bool:
 
 def _without_html(text: str, runs: list[tuple[bool, str]]) -> str:
     """The text with the HTML outside its code escaped; if any is left, with all of it escaped."""
+    if not any(_SUSPICIOUS.search(_SPAN.sub("", run)) for is_code, run in runs if not is_code):
+        return text
     if len(text) > 65_536:
         return _escape_html(text)
     if not _has_html(text):
         return text
-    escaped = "".join(run if is_code else _escape_outside_spans(run) for is_code, run in runs)
+    escaped = "".join(run if is_code else _outside_spans(run, _escape_html) for is_code, run in runs)
     return escaped if not _has_html(escaped) else _escape_html(text)
 
 
-def _escape_outside_spans(run: str) -> str:
+def _outside_spans(run: str, change: Callable[[str], str]) -> str:
+    """The text changed, but for the code within its lines."""
     pieces, end = [], 0
-    for found in _SPAN.finditer(run):
-        pieces += [_escape_html(run[end : found.start()]), found[0]]
+    for found in _SPAN.finditer(run) if "`" in run else ():
+        pieces += [change(run[end : found.start()]), found[0]]
         end = found.end()
-    return "".join([*pieces, _escape_html(run[end:])])
+    return "".join([*pieces, change(run[end:])])
 
 
 def _escape_html(text: str) -> str:

@@ -1,0 +1,72 @@
+"""A text cannot make the page slow: what would cost too much is shown as it stands."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chatkeep.rendering import to_html
+from chatkeep.testing.hostile import wrongs
+
+MILLION = 1_000_000
+FAMILIES = {
+    "quotes": ">",
+    "brackets": "[",
+    "pictures": "![",
+    "stars": "*a ",
+    "stars and lines": "*_~a",
+    "links": "[a](b",
+    "backticks": "`a``b",
+    "tags": "<a",
+    "elements": "<div>",
+    "tables": "|a",
+    "cells": "<table><tr><td>",
+    "comments": "<!--",
+    "entities": "&",
+    "lists": "- ",
+    "formulas": "$a_{1}$ ",
+    "open formulas": "\\(",
+    "open blocks": "\\[\n",
+    "money": "$1 ",
+    "addresses": "http://a.example/(",
+    "marks": "\ue200cite\ue202",
+    "brackets of marks": "【1†",
+    "paragraphs": "a\n\n",
+    "code": "```python\n'\"",
+    "definitions": "[a]: b\n",
+    "escapes": "\\",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("markup", ["plain", "whatsapp", "markdown", "html"])
+def test_a_million_characters_take_about_a_second(family: str, markup: str) -> None:
+    sign = FAMILIES[family]
+    for size in (65_000, MILLION):
+        text = (sign * (size // len(sign) + 1))[:size]
+        began = time.process_time()
+        html = to_html(text, markup)
+        # The promise is one second; the machine that tests may be three times slower and busy.
+        assert time.process_time() - began < 4
+        assert html or sign.startswith(("\ue200", "<"))
+
+
+@pytest.mark.parametrize("text", ["> " * 5000 + "deep", "- " * 5000 + "deep", "*" * 5000 + "deep", "[" * 5000 + "deep"])
+def test_deep_nesting_is_shown(text: str) -> None:
+    html = to_html(text, "markdown")
+    assert "deep" in html
+    assert wrongs(html) == []
+
+
+def test_a_long_text_is_shown_to_its_end() -> None:
+    text = "word " * 100_000 + "<b>end</b>"
+    for markup in ("plain", "markdown"):
+        assert to_html(text, markup).rstrip().endswith("&lt;b&gt;end&lt;/b&gt;</p>")
+
+
+def test_code_that_is_too_long_to_colour_is_shown_plain() -> None:
+    html = to_html("```python\n" + "x = 1\n" * 5000 + "```", "markdown")
+    assert html.count("x = 1") == 5000
+    assert "<span" not in html

@@ -19,6 +19,7 @@ BUILT_IN = (
     EntryPoint("claude", "chatkeep.importers.claude:CLAUDE", GROUP),
     EntryPoint("claude-code", "chatkeep.importers.claude_code:CLAUDE_CODE", GROUP),
     EntryPoint("whatsapp", "chatkeep.importers.whatsapp:WHATSAPP", GROUP),
+    EntryPoint("chatkeep", "chatkeep.importers.chatkeep_json:LOSSLESS", GROUP),
 )
 
 

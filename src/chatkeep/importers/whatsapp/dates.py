@@ -20,9 +20,10 @@ DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
 _ORDERS = (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
 
 # What speaks against a reading. A switch inside a file must explain several steps back, or one impossible date.
-_IMPOSSIBLE, _BACK, _LEAP, _SWITCH, _OTHER_PICTURE = 50.0, 4.0, 0.5, 12.0, 5.0
-_UNLIKELY_FROM_START = {DAY_FIRST: 0.0, MONTH_FIRST: 0.0, YEAR_FIRST: 60.0}
+_IMPOSSIBLE, _BACK, _LEAP, _SWITCH, _OTHER_PICTURE = 1000.0, 4.0, 0.5, 12.0, 5.0
+_UNLIKELY_FROM_START = {DAY_FIRST: 0.0, MONTH_FIRST: 0.0, YEAR_FIRST: 6.0}
 _SURE = 1.0
+_NEVER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _stride(before: int | None, now: int | None) -> float:
         return 0.0
     if now < before - 1:
         return _BACK
-    return _LEAP if now > before + 300 else 0.0
+    return _LEAP if now > before + 366 else 0.0
 
 
 def _same_either_way(days: list[_Day]) -> bool:

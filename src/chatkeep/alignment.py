@@ -375,8 +375,8 @@ def _same_view(known: _Side, new: _Side, match: _Match, pairs: Sequence[tuple[in
     """Whether both were exported by the same person, as far as titles and names tell."""
     speakers = {known.messages[left].author for left, _ in pairs}
     mine, theirs = _counterpart(known), _counterpart(new)
-    if mine and theirs:
-        return match.authors.get(theirs, mine) == mine
+    if mine and match.authors.get(theirs):
+        return match.authors[theirs] == mine
     titles = (known.conversation.title, new.conversation.title)
     if len(speakers) == 1:
         # One person's words alone may be a circular to several people.

@@ -215,7 +215,7 @@ class _Chat:
             )
             self.problems.append(Problem(where, what))
         if any(line.strip() for line in self.before):
-            what = f"{len(self.before):,} lines stand before the first message; they were kept with the conversation."
+            what = "There is text before the first message; it was kept with the conversation."
             self.problems.append(Problem(where, what))
 
 

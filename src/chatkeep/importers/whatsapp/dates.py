@@ -19,11 +19,10 @@ from chatkeep.importers.whatsapp.heads import Head
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
 _ORDERS = (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
 
-# What speaks against a reading. A switch inside a file must explain several steps back, or one impossible date.
-_IMPOSSIBLE, _BACK, _LEAP, _SWITCH, _OTHER_PICTURE = 1000.0, 4.0, 0.5, 12.0, 5.0
-_UNLIKELY_FROM_START = {DAY_FIRST: 0.0, MONTH_FIRST: 0.0, YEAR_FIRST: 6.0}
+# What speaks against a reading. Two switches cost more than one impossible date, which is a damaged line.
+_IMPOSSIBLE, _BACK, _LEAP, _SWITCH, _OTHER_PICTURE = 50.0, 4.0, 0.5, 30.0, 5.0
+_UNLIKELY = {DAY_FIRST: 0.0, MONTH_FIRST: 0.0, YEAR_FIRST: 60.0}
 _SURE = 1.0
-_NEVER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _changes_of_date(found: list[Dates]) -> list[_Day]:
 def _best_path(days: list[_Day], habit: str) -> tuple[tuple[int, ...], tuple[str, ...], dict[str, float]]:
     """The cheapest reading of all dates, which may change at a cost; and what each order costs for the whole file."""
     whole = dict.fromkeys(_ORDERS, 0.0)
-    cost = {order: _UNLIKELY_FROM_START[order] + (0.0 if order == habit else 0.1) for order in _ORDERS}
+    cost = {order: _UNLIKELY[order] + (0.0 if order == habit else 0.1) for order in _ORDERS}
     before: dict[str, int | None] = dict.fromkeys(_ORDERS)
     came_from = bytearray()
     for _, first, second, third, vote in days:
@@ -142,7 +141,7 @@ def _best_path(days: list[_Day], habit: str) -> tuple[tuple[int, ...], tuple[str
         for place, order in enumerate(_ORDERS):
             here = _doubt(order, now[order], vote)
             stay = cost[order] + _stride(before[order], now[order])
-            switch = cost[cheapest] + _SWITCH + _stride(before[cheapest], now[order])
+            switch = cost[cheapest] + _SWITCH + _UNLIKELY[order] + _stride(before[cheapest], now[order])
             step[order] = here + min(stay, switch)
             came_from.append(_ORDERS.index(cheapest) if switch < stay else place)
             whole[order] += here + _stride(before[order], now[order])
@@ -181,7 +180,7 @@ def _stride(before: int | None, now: int | None) -> float:
         return 0.0
     if now < before - 1:
         return _BACK
-    return _LEAP if now > before + 366 else 0.0
+    return _LEAP if now > before + 300 else 0.0
 
 
 def _same_either_way(days: list[_Day]) -> bool:

@@ -337,7 +337,7 @@ _LEFT_OUT: dict[str, tuple[str, ...]] = {
         *("연락처 카드 생략됨", "تم حذف بطاقة جهة الاتصال", "כרטיס איש הקשר הושמט"),
     ),
 }
-PLACEHOLDERS: dict[str, str] = {words: kind for kind, phrases in _LEFT_OUT.items() for words in phrases}
+PLACEHOLDERS: dict[str, str] = {words.casefold(): kind for kind, phrases in _LEFT_OUT.items() for words in phrases}
 
 # "<attached: 00000012-PHOTO-2023-08-15.jpg>" of iOS and "IMG-20230815-WA0000.jpg (file attached)" of Android.
 ATTACHED = frozenset(

@@ -16,7 +16,7 @@ from chatkeep.archive import checking, choosing, editing, finding, reading, undo
 from chatkeep.archive.choosing import Conditions
 from chatkeep.archive.files import Files
 from chatkeep.archive.intake import Intake
-from chatkeep.archive.schema import connect, prepare, transaction
+from chatkeep.archive.schema import connect, prepare, snapshot, transaction
 from chatkeep.archive.values import (
     Applied,
     Attachment,
@@ -212,7 +212,8 @@ class Archive:
 
     def window(self, id: str, *, leaf: str = "", start: int = 0, count: int = 100) -> Window:
         """Some messages of the path to a leaf, the shown one if none is named. Raises NotFound."""
-        return reading.window(self._db, self._resolve(id)[0], leaf=leaf, start=start, count=count)
+        with snapshot(self._db):
+            return reading.window(self._db, self._resolve(id)[0], leaf=leaf, start=start, count=count)
 
     def place(self, id: str, message: str) -> Place:
         """Where a message of a conversation stands, for `window`. Raises NotFound."""
@@ -233,9 +234,10 @@ class Archive:
         group: the best of each conversation only. hidden: also what the platform does not show.
         Raises WrongUse, with a sentence, for a value that makes no sense.
         """
-        return finding.search(
-            self._db, self.id, query, selection=selection, limit=limit, offset=offset, group=group, hidden=hidden
-        )
+        with snapshot(self._db):
+            return finding.search(
+                self._db, self.id, query, selection=selection, limit=limit, offset=offset, group=group, hidden=hidden
+            )
 
     def reindex(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Reindexed:
         """Makes the full-text index again beside the old one, which serves until the new one is complete.

@@ -36,8 +36,8 @@ class Conditions:
     def sql(self) -> str:
         return " AND ".join(f"({part})" for part in self._parts) or "1"
 
-    def select(self, db: sqlite3.Connection, archive: str, selection: Selection, *, dates: bool = True) -> None:
-        """Adds what a selection says of a conversation (d), except its query; without its dates, if so wanted."""
+    def select(self, db: sqlite3.Connection, archive: str, selection: Selection) -> None:
+        """Adds what a selection says of a conversation (d), except its query and whether it is in the trash."""
         if selection.ids:
             ids = [resolve(db, archive, id)[1] for id in selection.ids]
             self.add("d.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
@@ -55,9 +55,9 @@ class Conditions:
                 "d.number IN (SELECT document FROM takes_part WHERE person IN (SELECT value FROM json_each(?)))",
                 json.dumps(numbers),
             )
-        if dates and selection.begins:
+        if selection.begins:
             self.add("d.last_at >= ?", selection.begins)
-        if dates and selection.ends:
+        if selection.ends:
             self.add("d.first_at < ? AND d.first_at != ''", selection.ends)
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import re
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chatkeep.archive import index
 from chatkeep.archive import query as queries
@@ -25,8 +25,9 @@ from chatkeep.selection import Selection
 
 COUNTED = 10_000
 RANKED = 2000
-SCANNED = 200_000  # matches looked at, at most, when conditions must be asked of each
+SCANNED = 100_000  # matches looked at, at most, when conditions must be asked of each
 _TITLE_COUNTS = 2.0
+_READ = 8000  # characters of a long text that count for its rank
 _LENGTH = 800.0  # characters; a message of this length is neither long nor short
 
 
@@ -49,103 +50,132 @@ def search(
     hidden: bool,
 ) -> Found:
     query = queries.parse(" ".join(filter(None, (text, selection.query))))
-    conditions = message_conditions(db, archive, query, selection)
-    expression = query.expression(hidden=hidden)
-    if not expression and not query.has_filters:
+    source = _source(db, archive, query, selection, hidden=hidden)
+    if source is None:
         return Found(0, True, [])
-    found = _matches(db, expression, conditions, query, selection, hidden=hidden)
+    found = _matches(db, source)
     ranked = _ranked(db, query, found.rows[:RANKED])
     if group:
         return _grouped(db, query, found, ranked, limit, offset)
     best = heapq.nlargest(limit + offset, ranked) if limit + offset < len(ranked) else sorted(ranked, reverse=True)
-    chosen = [row for _, row, _ in best] + found.rows[RANKED:]
+    chosen = [row for _, row in best] + found.rows[RANKED:]
     hits = _hits(db, query, chosen[offset : offset + limit])
     return Found(found.total, found.exact, hits)
 
 
 def matching_documents(db: sqlite3.Connection, archive: str, text: str) -> tuple[str, list[object]]:
     """A condition on `documents.number`: conversations in which a query is found."""
-    query = queries.parse(text)
-    expression = query.expression()
-    conditions = message_conditions(db, archive, query, Selection())
-    if not expression:
+    source = _source(db, archive, queries.parse(text), Selection(), hidden=False)
+    if source is None:
+        return "0", []
+    return f"number IN (SELECT m.document FROM ({source.sql}) s {source.joined})", source.values
+
+
+@dataclass(slots=True)
+class _Source:
+    """Rows that match, the newest first. sql: gives `row`; joined: the tables and conditions to ask besides, if any."""
+
+    sql: str
+    sql_values: list[object]
+    conditions: Conditions
+
+    @property
+    def joined(self) -> str:
         return (
-            "number IN (SELECT m.document FROM messages m JOIN documents d ON d.number = m.document "
-            f"WHERE {conditions.sql()})",
-            conditions.values,
+            "CROSS JOIN messages m ON m.row = s.row CROSS JOIN documents d ON d.number = m.document "
+            f"WHERE {self.conditions.sql()}"
         )
-    table = index.tables(db)[0]
-    return (
-        f"number IN (SELECT m.document FROM {table} f JOIN messages m ON m.row = f.rowid "
-        f"JOIN documents d ON d.number = m.document WHERE {table} MATCH ? AND {conditions.sql()})",
-        [expression, *conditions.values],
-    )
+
+    @property
+    def values(self) -> list[object]:
+        return [*self.sql_values, *self.conditions.values]
 
 
-def message_conditions(db: sqlite3.Connection, archive: str, query: Query, selection: Selection) -> Conditions:
-    """What must hold of a message (m) and its conversation (d), besides the words."""
+def _source(
+    db: sqlite3.Connection, archive: str, query: Query, selection: Selection, *, hidden: bool
+) -> _Source | None:
+    """Where the matches come from; None when nothing is asked for."""
+    people = [([index.tag("a", one) for one in people_like(db, archive, name)], no) for name, no in query.people]
+    expression = query.expression(hidden=hidden, tags=[*people, *_tags(query, selection)])
+    if not expression and not query.has_filters:
+        return None
+    begins, ends = max(query.begins, selection.begins), min(filter(None, (query.ends, selection.ends)), default="")
+    conditions = _conditions(db, archive, query, selection)
+    if begins:
+        conditions.add("m.sent_at >= ?", begins)
+    if ends:
+        conditions.add("m.sent_at < ? AND m.sent_at != ''", ends)
+    span = _row_range(begins, ends)
+    if expression:
+        table = index.tables(db)[0]
+        sql = f"SELECT rowid AS row FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid DESC"
+        return _Source(sql, [expression, *span], conditions)
+    _without_words(db, archive, query, selection, conditions)
+    if not hidden:
+        conditions.add("m.flags & 1 != 0")
+    sql = "SELECT row FROM messages WHERE row >= ? AND row < ? AND position >= 0 ORDER BY row DESC"
+    return _Source(sql, [*span], conditions)
+
+
+def _tags(query: Query, selection: Selection) -> list[tuple[list[str], bool]]:
+    """What the index itself can tell besides the words, but for authors."""
+    groups = [([index.tag("p", value)], unwanted) for value, unwanted in query.platforms]
+    groups += [([index.tag("j", value)], unwanted) for value, unwanted in query.projects]
+    groups += [(["f"], unwanted) for unwanted in query.attachments]
+    if selection.platforms:
+        groups.append(([index.tag("p", value) for value in selection.platforms], False))
+    if selection.projects:
+        groups.append(([index.tag("j", value) for value in selection.projects], False))
+    return groups
+
+
+def _conditions(db: sqlite3.Connection, archive: str, query: Query, selection: Selection) -> Conditions:
+    """What the index cannot tell, asked of each message (m) and its conversation (d)."""
     conditions = Conditions()
     if db.execute("SELECT count(*) FROM counters").fetchone()[0] > 1:
         conditions.add("d.archive = ?", archive)
-    for name, unwanted in query.people:
-        numbers = people_like(db, archive, name)
-        conditions.add(
-            f"coalesce(m.person, 0) {'NOT ' if unwanted else ''}IN (SELECT value FROM json_each(?))",
-            json.dumps(numbers),
-        )
-    for column, values in (("platform", query.platforms), ("project", query.projects)):
-        for value, unwanted in values:
-            conditions.add(f"lower(d.{column}) {'!=' if unwanted else '='} lower(?)", value)
     for label, unwanted in query.labels:
         conditions.add(
             f"{'NOT ' if unwanted else ''}EXISTS (SELECT 1 FROM json_each(d.labels) WHERE lower(value) = lower(?))",
             label,
         )
-    for unwanted in query.attachments:
-        conditions.add("m.flags & 2 = 0" if unwanted else "m.flags & 2 != 0")
-    conditions.select(db, archive, selection, dates=False)
+    conditions.select(db, archive, replace(selection, platforms=(), projects=(), since="", until=""))
     return conditions
 
 
-def _matches(
-    db: sqlite3.Connection,
-    expression: str,
-    conditions: Conditions,
-    query: Query,
-    selection: Selection,
-    *,
-    hidden: bool,
-) -> _Matches:
-    begins = max(query.begins, selection.begins)
-    ends = min(filter(None, (query.ends, selection.ends)), default="")
-    first, last = _row_range(begins, ends)
-    if begins:
-        conditions.add("CASE WHEN m.position < 0 THEN d.created_at ELSE m.sent_at END >= ?", begins)
-    if ends:
-        conditions.add("CASE WHEN m.position < 0 THEN d.created_at ELSE m.sent_at END < ?", ends)
-    if expression:
-        table = index.tables(db)[0]
-        source = (
-            f"SELECT rowid AS row FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid DESC"
+def _without_words(
+    db: sqlite3.Connection, archive: str, query: Query, selection: Selection, conditions: Conditions
+) -> None:
+    """The conditions that stand for the tags when there are no words: messages without texts count then as well."""
+    conditions.add("d.trashed = 0")
+    for name, unwanted in query.people:
+        numbers = json.dumps(people_like(db, archive, name))
+        conditions.add(
+            f"coalesce(m.person, 0) {'NOT ' if unwanted else ''}IN (SELECT value FROM json_each(?))", numbers
         )
-        values: list[object] = [expression, first, last]
-    else:
-        source = "SELECT row FROM messages WHERE row >= ? AND row < ? AND position >= 0 ORDER BY row DESC"
-        values = [first, last]
-        conditions.add("d.trashed = 0")
-        if not hidden:
-            conditions.add("m.flags & 1 != 0")
-    if not conditions:
-        rows = [row for (row,) in db.execute(f"{source} LIMIT {COUNTED + 1}", values)]
-        return _Matches(rows, min(len(rows), COUNTED), len(rows) <= COUNTED)
-    found = db.execute(
-        f"SELECT s.row, s.place FROM (SELECT row, row_number() OVER () AS place FROM ({source} LIMIT {SCANNED})) s "
-        "CROSS JOIN messages m ON m.row = s.row CROSS JOIN documents d ON d.number = m.document "
-        f"WHERE {conditions.sql()} LIMIT {COUNTED + 1}",
-        [*values, *conditions.values],
-    ).fetchall()
-    complete = len(found) <= COUNTED and (not found or found[-1][1] < SCANNED)
-    return _Matches([row for row, _ in found], min(len(found), COUNTED), complete)
+    for column, values in (("platform", query.platforms), ("project", query.projects)):
+        for value, unwanted in values:
+            conditions.add(f"lower(d.{column}) {'!=' if unwanted else '='} lower(?)", value)
+    for unwanted in query.attachments:
+        conditions.add("m.flags & 2 = 0" if unwanted else "m.flags & 2 != 0")
+    conditions.select(db, archive, Selection(platforms=selection.platforms, projects=selection.projects))
+
+
+def _matches(db: sqlite3.Connection, source: _Source) -> _Matches:
+    if not source.conditions:
+        rows = [row for (row,) in db.execute(f"{source.sql} LIMIT {COUNTED + 1}", source.sql_values)]
+        return _Matches(rows[:COUNTED], min(len(rows), COUNTED), len(rows) <= COUNTED)
+    rows = [
+        row
+        for (row,) in db.execute(
+            f"SELECT s.row FROM ({source.sql} LIMIT {SCANNED}) s {source.joined} LIMIT {COUNTED + 1}", source.values
+        )
+    ]
+    complete = (
+        len(rows) <= COUNTED
+        and not db.execute(f"SELECT 1 FROM ({source.sql} LIMIT 1 OFFSET {SCANNED})", source.sql_values).fetchone()
+    )
+    return _Matches(rows[:COUNTED], min(len(rows), COUNTED), complete)
 
 
 def _row_range(begins: str, ends: str) -> tuple[int, int]:
@@ -158,24 +188,26 @@ def _row_range(begins: str, ends: str) -> tuple[int, int]:
 # ------------------------------------------------------------------ ranking
 
 
-def _ranked(db: sqlite3.Connection, query: Query, rows: list[int]) -> list[tuple[float, int, int]]:
-    """(score, row, document) of each row: more occurrences of rarer words in shorter texts are better."""
+def _ranked(db: sqlite3.Connection, query: Query, rows: list[int]) -> list[tuple[float, int]]:
+    """(score, row) of each row: more occurrences of rarer words in shorter texts are better."""
     tests = [_test(term.text) for term in query.wanted if term.expression]
-    weights = _weights(db, query) if len(tests) > 1 else [1.0] * len(tests)
+    if not tests:
+        return [(0.0, row) for row in rows]
+    weights = _weights(db, query) if len(tests) > 1 else [1.0]
+    both = list(zip(tests, weights, strict=True))
     scored = []
-    for row, kind, text, document in db.execute(
-        "SELECT row, kind, substr(text, 1, 8000), document FROM json_each(?) CROSS JOIN texts ON row = value "
-        "JOIN messages USING (row)",
+    for row, kind, text in db.execute(
+        f"SELECT row, kind, substr(text, 1, {_READ}) FROM json_each(?) CROSS JOIN texts ON row = value",
         (json.dumps(rows),),
     ):
         low = text.lower()
         norm = 0.3 + 0.9 * len(low) / _LENGTH
         score = 0.0
-        for test, weight in zip(tests, weights, strict=True):
+        for test, weight in both:
             times = low.count(test) or 1
             score += weight * times / (times + norm)
-        scored.append((score * _TITLE_COUNTS if kind & 3 == TITLED else score, row, document))
-    return scored or [(0.0, row, 0) for row in rows]
+        scored.append((score * _TITLE_COUNTS if kind & 3 == TITLED else score, row))
+    return scored
 
 
 def _test(text: str) -> str:
@@ -199,14 +231,21 @@ def _grouped(
     db: sqlite3.Connection,
     query: Query,
     found: _Matches,
-    ranked: list[tuple[float, int, int]],
+    ranked: list[tuple[float, int]],
     limit: int,
     offset: int,
 ) -> Found:
     """The best hit of each conversation. The total counts conversations, among those that were ranked."""
     best: dict[int, tuple[float, int]] = {}
     count: dict[int, int] = {}
-    for score, row, document in ranked:
+    documents = dict(
+        db.execute(
+            "SELECT row, document FROM json_each(?) CROSS JOIN messages ON row = value",
+            (json.dumps([row for _, row in ranked]),),
+        )
+    )
+    for score, row in ranked:
+        document = documents[row]
         count[document] = count.get(document, 0) + 1
         best[document] = max(best.get(document, (-1.0, 0)), (score, row))
     order = sorted(best.items(), key=lambda item: item[1], reverse=True)[offset : offset + limit]
@@ -219,7 +258,7 @@ def _hits(db: sqlite3.Connection, query: Query, rows: list[int], others: dict[in
     wanted = pattern(query)
     found = db.execute(
         "SELECT m.row, d.id, m.id, d.title, d.platform, coalesce(t.text, ''), "
-        "CASE WHEN m.position < 0 THEN d.created_at ELSE m.sent_at END, coalesce(p.name, ''), coalesce(p.role, ''), "
+        "m.sent_at, coalesce(p.name, ''), coalesce(p.role, ''), "
         "coalesce(m.shown, -1) FROM json_each(?) CROSS JOIN messages m ON m.row = value "
         "JOIN documents d ON d.number = m.document LEFT JOIN texts t ON t.row = m.row "
         "LEFT JOIN people p ON p.number = m.person",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from chatkeep.archive import words
 from chatkeep.archive.query import Query, Term
@@ -16,15 +18,11 @@ _LETTER = r"[^\W_]"
 
 
 class _Fold(dict[int, str]):
-    """Each character as the index sees it, always one for one, so that places stay the same."""
+    """Each character as the index sees it: usually one, none for a joiner, several for a ligature."""
 
     def __missing__(self, code: int) -> str:
-        char = chr(code)
-        lower = unicodedata.normalize("NFKC", char)[:1].lower()[:1] or char
-        plain = words.normal(lower)
-        if len(plain) > 1 or not plain:
-            plain = lower
-        elif "\xc0" <= plain <= "\u024f" or "\u1e00" <= plain <= "\u1eff":
+        plain = words.normal(unicodedata.normalize("NFKC", chr(code)).lower())
+        if len(plain) == 1 and ("\xc0" <= plain <= "\u024f" or "\u1e00" <= plain <= "\u1eff"):
             plain = unicodedata.normalize("NFD", plain)[0]
         self[code] = plain
         return plain
@@ -33,9 +31,15 @@ class _Fold(dict[int, str]):
 _FOLD = _Fold()
 
 
-def folded(text: str) -> str:
-    """The text with case and accents folded, as long as it was."""
-    return text.lower() if text.isascii() else text.translate(_FOLD)
+def folded(text: str) -> tuple[str, Sequence[int]]:
+    """The text with case and accents folded, and the place in the text of each of its characters and of its end."""
+    if text.isascii():
+        return text.lower(), range(len(text) + 1)
+    low = text.translate(_FOLD)
+    if len(low) == len(text) and all(len(_FOLD[ord(char)]) == 1 for char in set(text)):
+        return low, range(len(text) + 1)
+    places = [at for at, char in enumerate(text) for _ in _FOLD[ord(char)]]
+    return low, [*places, len(text)]
 
 
 def pattern(query: Query) -> re.Pattern[str] | None:
@@ -45,14 +49,16 @@ def pattern(query: Query) -> re.Pattern[str] | None:
 
 
 def _of_term(term: Term) -> str:
-    tokens = re.findall(rf"[^\W_]+(?:{_LETTER}|[\u0300-\u0e4e])*|[^\w\s]", folded(term.text))
+    tokens = re.findall(rf"[^\W_]+(?:{_LETTER}|[\u0300-\u0e4e])*|[^\w\s]", folded(term.text)[0])
     has_letters = any(token[0].isalnum() for token in tokens)
     tokens = [token for token in tokens if not has_letters or token[0].isalnum()]
     if not tokens:
         return ""
     spaceless = words.ends_without_space(tokens[-1]) > 0
     ascii_only = "".join(tokens).isascii()
-    joined = r"[\W_]+".join(re.escape(token) if ascii_only else _MARKS.join(map(re.escape, token)) for token in tokens)
+    joined = (r"[\W_]+" if has_letters else r"\W*").join(
+        re.escape(token) if ascii_only else _MARKS.join(map(re.escape, token)) for token in tokens
+    )
     before = "" if not tokens[0][0].isalnum() or words.ends_without_space(tokens[0][0]) else f"(?<!{_LETTER})"
     after = "" if spaceless or not tokens[-1][-1].isalnum() else (f"{_LETTER}*" if term.prefix else f"(?!{_LETTER})")
     return before + joined + (_MARKS if not ascii_only else "") + after
@@ -63,7 +69,7 @@ def snippet(text: str, wanted: re.Pattern[str] | None, *, around: int = _AROUND)
 
     around: its length [characters], about. Without a match it is the beginning.
     """
-    matches = [found.span() for found in wanted.finditer(folded(text))][:200] if wanted else []
+    matches = list(islice(_matches(text, wanted), 200)) if wanted else []
     start, end = _bounds(text, _best(matches, around), around)
     pieces: list[tuple[str, bool]] = [("…", False)] if start else []
     at = start
@@ -75,6 +81,12 @@ def snippet(text: str, wanted: re.Pattern[str] | None, *, around: int = _AROUND)
     if end < len(text):
         pieces.append(("…", False))
     return Snippet(tuple(piece for piece in pieces if piece[0]))
+
+
+def _matches(text: str, wanted: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    low, places = folded(text)
+    for found in wanted.finditer(low):
+        yield places[found.start()], places[found.end()]
 
 
 def _best(matches: list[tuple[int, int]], around: int) -> int:

@@ -9,19 +9,26 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 
 VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
 
 # `text` stands first, as places in the first column take the least room.
-COLUMNS = "text, title, hidden"
+COLUMNS = "text, title, hidden, tags"
 _VALUES = """
-    row, CASE kind & 3 WHEN 0 THEN shown END, CASE kind & 3 WHEN 2 THEN shown END, CASE kind & 3 WHEN 1 THEN shown END
-    FROM (SELECT row, kind, {shown} AS shown FROM json_each(?) CROSS JOIN texts ON row = value)"""
+    row, CASE kind & 3 WHEN 0 THEN shown END, CASE kind & 3 WHEN 2 THEN shown END,
+    CASE kind & 3 WHEN 1 THEN shown END, tags
+    FROM (SELECT row, kind, tags, {shown} AS shown FROM json_each(?) CROSS JOIN texts ON row = value)"""
 _STAGED = _VALUES.format(
     shown="CASE WHEN kind & 4 THEN coalesce((SELECT t.text FROM temp.treated t WHERE t.row = texts.row), "
     "treated(texts.text)) ELSE texts.text END"
 )
 _PLAIN = _VALUES.format(shown="CASE WHEN kind & 4 THEN treated(text) ELSE text END")
+
+
+def tag(kind: str, value: str | int) -> str:
+    """A word for the column `tags`: a (author, by number), p (platform), j (project), f (has an attachment)."""
+    return f"{kind}{value if isinstance(value, int) else blake2b(value.lower().encode(), digest_size=6).hexdigest()}"
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:

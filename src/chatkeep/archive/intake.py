@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from chatkeep import alignment
-from chatkeep.archive import tombstones
+from chatkeep.archive import tombstones, undoing
 from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
 from chatkeep.archive.schema import transaction
 from chatkeep.archive.values import Receipt
@@ -91,6 +91,7 @@ class Intake:
             self._writer.flush(always=True)
             if not self._keep_empty and not (self.receipt.added or self.receipt.updated):
                 self._drop_receipt()
+            self._settle_old()
             self._writer.tidy()
         finally:
             if self._gc_was_on:
@@ -98,6 +99,10 @@ class Intake:
             gc.unfreeze()
             self._writer.files.forget_new()
             self._writer.close()
+
+    def _settle_old(self) -> None:
+        with transaction(self._writer.db):
+            undoing.settle_old(self._writer.db, self._writer.archive)
 
     def _drop_receipt(self) -> None:
         with transaction(self._writer.db):
@@ -139,22 +144,34 @@ class Intake:
         """Whether a record of that digest was taken in before and all it gave is still here; then it is counted."""
         if not digest:
             return False
-        counted = self._digests.get(digest) or self._taken_before(digest)
+        counted = self._digests.get(digest)
         if counted is None:
-            return False
+            earlier, counted = self._taken_before(digest)
+            if counted is None:
+                return False
+            for id in counted.conversations:
+                self._confirm(id, earlier)
         self._count(counted)
         self._outcomes["unchanged"] += len(counted.conversations)
+        self._writer.pace()
         return True
 
-    def _taken_before(self, digest: bytes) -> Counted | None:
+    def _confirm(self, id: str, earlier: int) -> None:
+        """Notes that this source had a conversation too: as an earlier receipt had brought it; 0, all of it."""
+        self._writer.execute(
+            "INSERT OR IGNORE INTO confirmed SELECT number, ?, ? FROM documents WHERE archive = ? AND id = ?",
+            (self._number, earlier, self._writer.archive, id),
+        )
+
+    def _taken_before(self, digest: bytes) -> tuple[int, Counted | None]:
         found = self._writer.reader.execute(
-            "SELECT counts FROM taken WHERE archive = ? AND importer = ? AND digest = ?",
+            "SELECT counts, receipt FROM taken WHERE archive = ? AND importer = ? AND digest = ?",
             (self._writer.archive, self._importer, digest),
         ).fetchone()
         if found is None:
-            return None
+            return 0, None
         counted = _DECODE(found[0])
-        return counted if all(self._writer.known(id) for id in counted.conversations) else None
+        return found[1], counted if all(self._writer.known(id) for id in counted.conversations) else None
 
     def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> None:
         """Takes in what one record gave. where: its place in the source, for problems."""
@@ -176,6 +193,7 @@ class Intake:
                 "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?)",
                 (self._writer.archive, self._importer, digest, self._number, _ENCODE(counted)),
             )
+        self._writer.pace()
 
     def _count(self, counted: Counted) -> None:
         total = self._total
@@ -202,9 +220,13 @@ class Intake:
         if known is None:
             return self._add_new(new, where), new.id
         if known.revision == revision(encode(new)):
+            self._confirm(new.id, 0)
             return "unchanged", new.id
-        prepared = prepare(merge(self._writer.load(new.id), new))
+        stored = self._writer.load(new.id)
+        prepared = prepare(merge(stored, new))
         if prepared.revision == known.revision:
+            if msgspec.structs.replace(stored, user=new.user) == new:
+                self._confirm(new.id, 0)
             return "unchanged", new.id
         self._writer.put(Put(prepared, known.revision, self._number, new))
         return "updated", new.id
@@ -231,6 +253,7 @@ class Intake:
         counted = Counted()
         _count_messages(counted, conversation)
         self._count(counted)
+        self._writer.pace()
 
     def set_cursors(self, cursors: Mapping[str, str]) -> None:
         for name, value in cursors.items():

@@ -11,6 +11,7 @@ is WrongUse.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chatkeep import exact
@@ -22,6 +23,9 @@ LONGEST = 2000
 MOST_TERMS = 60
 FIELDS = ("from", "platform", "in", "label", "has", "before", "after")
 _PIECE = re.compile(rf'(-?)(?:({"|".join(FIELDS)}):)?("[^"]*"?|\S*)(\*?)', re.IGNORECASE)
+
+
+Tags = Sequence[tuple[Sequence[str], bool]]  # (tags, whether none of them may be there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,11 @@ class Query:
             or self.ends
         )
 
-    def expression(self, *, hidden: bool = False) -> str:
-        """The query for FTS5; "" when no words are asked for. Raises WrongUse for a query of unwanted words alone."""
+    def expression(self, *, hidden: bool = False, tags: Tags = ()) -> str:
+        """The query for FTS5; "" when no words are asked for. Raises WrongUse for a query of unwanted words alone.
+
+        tags: groups of tags, of each of which one must be there, or none (see `index.tag`).
+        """
         wanted = [text for term in self.wanted if (text := term.expression)]
         unwanted = [text for term in self.unwanted if (text := term.expression)]
         if not wanted:
@@ -79,8 +86,11 @@ class Query:
                 raise WrongUse("A search cannot consist of words to leave out", hint="Add a word to look for.")
             return ""
         columns = "title text hidden" if hidden else "title text"
-        found = f"{{{columns}}} : ({' AND '.join(wanted)})"
-        return f"{found} NOT {{{columns}}} : ({' OR '.join(unwanted)})" if unwanted else found
+        parts = [f"({{{columns}}} : ({' AND '.join(wanted)}))"]
+        without = [f"({{{columns}}} : ({' OR '.join(unwanted)}))"] if unwanted else []
+        for group, is_unwanted in tags:
+            (without if is_unwanted else parts).append(f"({{tags}} : ({' OR '.join(group) or 'none'}))")
+        return " NOT ".join([f"({' AND '.join(parts)})", *without])
 
 
 def parse(text: str) -> Query:

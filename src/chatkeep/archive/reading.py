@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from chatkeep.archive import choosing
-from chatkeep.archive.rows import FRAME, unpack, unpack_frame
+from chatkeep.archive.rows import FRAME, GONE, unpack, unpack_frame
 from chatkeep.archive.values import Place, Window
 from chatkeep.errors import Damaged, NotFound
 from chatkeep.model import Conversation, Message, Participant, decode
@@ -73,7 +73,7 @@ def _path(db: sqlite3.Connection, number: int, leaf: str) -> list[int]:
     if not any(parent is not None for parent in parents.values()):
         return sorted(parents)
     path: dict[int, None] = {}
-    while place is not None and place not in path:
+    while place is not None and place != GONE and place not in path:
         path[place] = None
         place = parents[place]
     return list(reversed(path))
@@ -127,12 +127,13 @@ def _siblings(db: sqlite3.Connection, number: int, places: list[int]) -> list[li
     )
     if not tree:
         return [[] for _ in places]
-    groups: dict[int | None, list[str]] = {}
+    groups: dict[int, list[str]] = {}
     for parent, id in db.execute(
         "SELECT parent, id FROM messages WHERE document = ? AND position >= 0 ORDER BY position", (number,)
     ):
-        groups.setdefault(parent, []).append(id)
-    return [group if len(group := groups.get(parents[place], [])) > 1 else [] for place in places]
+        groups.setdefault(GONE if parent is None else parent, []).append(id)
+    above = [GONE if (parent := parents[place]) is None else parent for place in places]
+    return [group if len(group := groups.get(parent, [])) > 1 else [] for parent in above]
 
 
 class _Pieces:

@@ -20,6 +20,7 @@ from chatkeep.errors import Damaged
 from chatkeep.model import Conversation, Message, Part, encode, encode_message, time_key
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
+GONE = -1  # the parent's position when the parent is not in the document
 ROW_BITS = 24  # of a row number: those below the month
 VISIBLE, ATTACHED, TITLE = 1, 2, 4  # flags of a message row
 TEXT, HIDDEN, TITLED, SPECIAL = 0, 1, 2, 4  # kinds of a text row; SPECIAL is added to one of the others
@@ -51,10 +52,12 @@ class Prepared:
     id: str
     data: bytes
     revision: str
-    listing: tuple[object, ...]
-    people: list[tuple[str, str, str]]
-    messages: list[MessageRow]
+    platform: str
+    project: str
     trashed: bool
+    listing: tuple[object, ...] = ()
+    people: list[tuple[str, str, str]] = field(default_factory=list)
+    messages: list[MessageRow] = field(default_factory=list)
     needs: dict[str, tuple[str, str]] = field(default_factory=dict)
     clock: int = 0
     prints: list[int] = field(default_factory=list)
@@ -71,7 +74,14 @@ def prepare(conversation: Conversation, data: bytes = b"") -> Prepared:
     encoded = [encode_message(message) for message in conversation.messages]
     data = data or _spliced(conversation, encoded)
     people = {one.id: (one.id, exact.readable(one.name), one.role) for one in conversation.participants}
-    prepared = Prepared(conversation.id, data, sha256(data).hexdigest(), (), [], [], views.is_trashed(conversation))
+    prepared = Prepared(
+        id=conversation.id,
+        data=data,
+        revision=sha256(data).hexdigest(),
+        platform=conversation.platform,
+        project=_project(conversation),
+        trashed=views.is_trashed(conversation),
+    )
     for message in conversation.messages:
         if message.author and message.author not in people:
             people[message.author] = (message.author, "", "")
@@ -111,9 +121,9 @@ def _message_rows(
     start = prepared.data.index(b'"messages":[' + encoded[0]) + 12 if encoded else 0
     title = views.title(conversation)
     if title:
-        titled = month(conversation.created_at or (messages[0].sent_at if messages else ""))
+        when = conversation.created_at or (messages[0].sent_at if messages else "")
         kind = TITLED | (SPECIAL if is_special(title) else 0)
-        prepared.messages.append(MessageRow(-1, "", None, None, "", TITLE, "", 0, 0, titled, kind, title))
+        prepared.messages.append(MessageRow(-1, "", None, None, "", TITLE, when, 0, 0, month(when), kind, title))
     attachments = 0
     for position, (message, raw) in enumerate(zip(messages, encoded, strict=True)):
         found = _attachments(message.parts, prepared.needs)
@@ -132,7 +142,7 @@ def _message_rows(
             MessageRow(
                 position,
                 message.id,
-                places.get(message.parent),
+                places.get(message.parent, GONE) if message.parent else None,
                 shown.get(message.id),
                 message.author,
                 (VISIBLE if visible else 0) | (ATTACHED if found else 0),
@@ -161,12 +171,12 @@ def _attachments(parts: tuple[Part, ...], needs: dict[str, tuple[str, str]]) -> 
 
 
 def _listing(conversation: Conversation, prepared: Prepared, attachments: int) -> tuple[object, ...]:
-    times = [time_key(row.sent_at) for row in prepared.messages if row.sent_at]
+    times = [time_key(row.sent_at) for row in prepared.messages if row.sent_at and row.position >= 0]
     created, updated = time_key(conversation.created_at), time_key(conversation.updated_at)
     return (
         conversation.platform,
         views.title(conversation),
-        _project(conversation),
+        prepared.project,
         conversation.created_at,
         conversation.updated_at,
         min([*times, created] if created else times, default=updated),

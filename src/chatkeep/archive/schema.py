@@ -38,7 +38,7 @@ CREATE TABLE messages (
     start INTEGER NOT NULL, length INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX messages_by_place ON messages (document, position);
-CREATE TABLE texts (row INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE texts (row INTEGER PRIMARY KEY, kind INTEGER NOT NULL, tags TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE people (
     number INTEGER PRIMARY KEY, archive TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
     UNIQUE (archive, id, name, role)
@@ -66,6 +66,10 @@ CREATE TABLE contributions (
 );
 CREATE INDEX contributions_by_document ON contributions (document);
 CREATE INDEX contributions_by_receipt ON contributions (receipt);
+CREATE TABLE confirmed (
+    document INTEGER NOT NULL, receipt INTEGER NOT NULL, earlier INTEGER NOT NULL, PRIMARY KEY (document, receipt)
+) WITHOUT ROWID;
+CREATE INDEX confirmed_by_receipt ON confirmed (receipt);
 CREATE TABLE aliases (archive TEXT NOT NULL, alias TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (archive, alias))
     WITHOUT ROWID;
 CREATE TABLE prints (print INTEGER NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (print, document)) WITHOUT ROWID;
@@ -83,7 +87,7 @@ CREATE TABLE cursors (archive TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT 
 def index_table(name: str) -> str:
     """The statement that makes a full-text index of that name. It keeps no texts: `texts` has them."""
     return (
-        f"CREATE VIRTUAL TABLE {name} USING fts5(text, title, hidden, content='', columnsize=0, "
+        f"CREATE VIRTUAL TABLE {name} USING fts5(text, title, hidden, tags, content='', columnsize=0, "
         """tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co M*'")"""
     )
 
@@ -109,7 +113,11 @@ MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]
 def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:
     """A connection in autocommit mode, ready for `transaction`. It may be handed from thread to thread."""
     connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
     connection.execute(f"PRAGMA cache_size=-{cache_kib}")
     connection.execute("PRAGMA secure_delete=FAST")
     connection.execute("PRAGMA temp_store=MEMORY")
@@ -124,8 +132,9 @@ def prepare(path: Path) -> None:
 
     Raises VaultTooNew when a later version wrote it, Damaged when it is no archive.
     """
-    connection = connect(path)
+    connection = None
     try:
+        connection = connect(path)
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
             connection.execute("PRAGMA page_size=8192")
         connection.execute("PRAGMA journal_mode=WAL")
@@ -139,7 +148,8 @@ def prepare(path: Path) -> None:
             raise
         raise Damaged(f"{path.name} is not an archive, or it is damaged") from wrong
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -169,6 +179,16 @@ def begin(connection: sqlite3.Connection) -> None:
                 time.sleep(_TRY_AGAIN_S)
     finally:
         connection.execute(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}")
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 The rule. A conversation is the merge of what each operation brought to it (`contributions`), with the `user` layer
 as it is now. The first contribution of a conversation is not written down while it is the only one: the document
 itself is it. Undoing removes the operation's contributions and merges the rest again; a conversation to which nothing
-else contributed goes. A replacement counts from its place on: what came before it shows again when it is undone.
+else contributed goes. What a later operation that still counts had brought as well, only to find it there, is now
+that one's (`confirmed`). A replacement counts from its place on: what came before it shows again when it is undone.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
     with transaction(db):
         for document, id in touched(db, number):
             needed.update(row[0] for row in db.execute("SELECT sha256 FROM needs WHERE document = ?", (document,)))
+            if _pass_on(db, document, number):
+                continue
             now = writer.load(id)
             rest = without(db, document, number, now)
             forget(db, document, number)
@@ -47,6 +50,7 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
             else:
                 writer.write_now(Put(prepare(rest), "", 0, rest, contributes=False, replaces=True))
                 restored += 1
+        db.execute("DELETE FROM confirmed WHERE receipt = ?", (number,))
         db.execute("DELETE FROM taken WHERE receipt = ?", (number,))
         db.execute("UPDATE receipts SET undone_at = ? WHERE number = ?", (now_text(), number))
         unused = _unused(db, needed)
@@ -54,6 +58,21 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
     for sha256 in unused:
         writer.files.remove(sha256)
     return Undone(removed, restored, len(unused))
+
+
+def _pass_on(db: sqlite3.Connection, document: int, receipt: int) -> bool:
+    """Makes an operation's contribution that of a later one which had the same; False if there is none."""
+    heir = db.execute(
+        "SELECT min(receipt) FROM confirmed JOIN receipts ON number = receipt AND undone_at = '' "
+        "WHERE document = ?1 AND receipt != ?2 AND (earlier = ?2 OR earlier = 0 AND receipt > ?2)",
+        (document, receipt),
+    ).fetchone()[0]
+    if heir is None:
+        return False
+    db.execute("UPDATE contributions SET receipt = ? WHERE document = ? AND receipt = ?", (heir, document, receipt))
+    db.execute("UPDATE documents SET receipt = ? WHERE number = ? AND receipt = ?", (heir, document, receipt))
+    db.execute("UPDATE confirmed SET earlier = ? WHERE document = ? AND earlier = ?", (heir, document, receipt))
+    return True
 
 
 def _unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
@@ -125,6 +144,7 @@ def settle_old(db: sqlite3.Connection, archive: str) -> None:
     ).fetchall()
     for (document,) in documents:
         _join_old(db, document, last)
+    db.execute("DELETE FROM confirmed WHERE receipt <= ?", (last,))
 
 
 def _join_old(db: sqlite3.Connection, document: int, last: int) -> None:

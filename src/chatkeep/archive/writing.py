@@ -19,7 +19,18 @@ import zstandard
 
 from chatkeep.archive import index
 from chatkeep.archive.files import Files
-from chatkeep.archive.rows import FRAME, LISTING, ROW_BITS, SPECIAL, Prepared, pack, pack_many, prepare, unpack
+from chatkeep.archive.rows import (
+    ATTACHED,
+    FRAME,
+    LISTING,
+    ROW_BITS,
+    SPECIAL,
+    Prepared,
+    pack,
+    pack_many,
+    prepare,
+    unpack,
+)
 from chatkeep.archive.schema import begin, connect
 from chatkeep.archive.words import treated
 from chatkeep.merge import merge
@@ -115,7 +126,12 @@ class Writer:
         self._waiting[put.prepared.id] = put
         self._batch.puts.append(put)
         self._batch.size += len(put.prepared.data)
-        if self._batch.size >= BATCH_BYTES or len(self._batch.puts) >= BATCH_DOCUMENTS:
+
+    def pace(self) -> None:
+        """Begins to write what waits, if it is enough. Called between records, so that accounts are complete."""
+        batch = self._batch
+        full = batch.size >= BATCH_BYTES or len(batch.puts) >= BATCH_DOCUMENTS
+        if full or len(batch.statements) >= 4 * BATCH_DOCUMENTS:
             self._send()
 
     def write_now(self, put: Put) -> None:
@@ -128,8 +144,6 @@ class Writer:
     def execute(self, statement: str, values: tuple[object, ...]) -> None:
         """A statement to be run within the transaction of the present batch, behind its conversations."""
         self._batch.statements.append((statement, values))
-        if len(self._batch.statements) >= 4 * BATCH_DOCUMENTS:
-            self._send()
 
     def flush(self, *, always: bool = False) -> None:
         """Writes all that waits; when it returns, it is on disk. always: write what stands beside, if nothing else."""
@@ -232,7 +246,7 @@ class _Transaction:
         self.documents: list[tuple[object, ...]] = []
         self.contents: list[tuple[int, bytes]] = []
         self.messages: list[tuple[object, ...]] = []
-        self.texts: list[tuple[int, int, str]] = []
+        self.texts: list[tuple[int, int, str, str]] = []
         self.treated: list[tuple[int, str]] = []
         self.takes_part: list[tuple[int, int]] = []
         self.needs: list[tuple[object, ...]] = []
@@ -256,7 +270,7 @@ class _Transaction:
             number, self.next_number = self.next_number, self.next_number + 1
             self.documents.append((number, self.archive, new.id, self.change, new.revision, put.receipt, *new.listing))
             self.db.execute("DELETE FROM removed WHERE archive = ? AND id = ?", (self.archive, new.id))
-            self._gather(number, new, {})
+            self._gather(number, new, self._tags(new), {})
 
     def _again(self, put: Put) -> Prepared:
         try:
@@ -271,8 +285,9 @@ class _Transaction:
         if put.contributes:
             self._contribute(put, number)
         self.db.execute(_UPDATE_DOCUMENT, (self.change, new.revision, *new.listing, number))
-        kept = self._clear(number, new, was_trashed)
-        self._gather(number, new, kept)
+        tags = self._tags(new)
+        kept = self._clear(number, new, tags, was_trashed)
+        self._gather(number, new, tags, kept)
 
     def _contribute(self, put: Put, number: int) -> None:
         """Notes what was brought, so that undoing it can make the conversation again from what others brought."""
@@ -291,16 +306,16 @@ class _Transaction:
             (number, receipt, replaces, self.compressor.compress(data)),
         )
 
-    def _clear(self, number: int, new: Prepared, was_trashed: bool) -> dict[str, int]:
+    def _clear(self, number: int, new: Prepared, tags: list[str], was_trashed: bool) -> dict[str, int]:
         """Removes the rows of a document but for texts that stay as they are: message id → row of those."""
         old = self.db.execute(
-            "SELECT id, row, kind, text FROM messages LEFT JOIN texts USING (row) WHERE document = ?", (number,)
+            "SELECT id, row, kind, text, tags FROM messages LEFT JOIN texts USING (row) WHERE document = ?", (number,)
         ).fetchall()
-        wanted = {row.id: (row.month, row.kind, row.text) for row in new.messages}
+        wanted = {row.id: (row.month, row.kind, row.text, tag) for row, tag in zip(new.messages, tags, strict=True)}
         kept: dict[str, int] = {}
         gone: list[int] = []
-        for id, row, kind, text in old:
-            if wanted.get(id) == (row >> ROW_BITS, kind, text):
+        for id, row, kind, text, tag in old:
+            if wanted.get(id) == (row >> ROW_BITS, kind, text, tag):
                 kept[id] = row
             elif text is not None:
                 gone.append(row)
@@ -315,18 +330,25 @@ class _Transaction:
 
     # -------------------------------------------------------------- rows
 
-    def _gather(self, number: int, new: Prepared, kept: dict[str, int]) -> None:
+    def _tags(self, new: Prepared) -> list[str]:
+        """The tags of each message row: what filters ask for beside the words."""
+        base = index.tag("p", new.platform) + (f" {index.tag('j', new.project)}" if new.project else "")
+        people = {one[0]: f"{base} {index.tag('a', self._person(one))}" for one in new.people}
+        plain = {False: "", True: " f"}
+        return [people.get(row.author, base) + plain[bool(row.flags & ATTACHED)] for row in new.messages]
+
+    def _gather(self, number: int, new: Prepared, tags: list[str], kept: dict[str, int]) -> None:
         self.contents.append((number, new.data))
         people = {one[0]: self._person(one) for one in new.people}
         self.takes_part += ((number, person) for person in people.values())
         self.needs += ((number, sha256, *what) for sha256, what in new.needs.items())
         self.prints += ((found, number) for found in new.prints)
-        for one in new.messages:
+        for one, tag in zip(new.messages, tags, strict=True):
             row = kept.get(one.id)
             if row is None:
                 row = self._next_row(one.month)
                 if one.text:
-                    self.texts.append((row, one.kind, one.text))
+                    self.texts.append((row, one.kind, tag, one.text))
                     if not new.trashed:
                         self.to_index.append(row)
                         if one.kind & SPECIAL:
@@ -375,7 +397,7 @@ class _Transaction:
         self.texts.sort(key=lambda row: row[0])
         db.executemany(_INSERT_DOCUMENT, self.documents)
         db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
-        db.executemany("INSERT INTO texts VALUES (?, ?, ?)", self.texts)
+        db.executemany("INSERT INTO texts VALUES (?, ?, ?, ?)", self.texts)
         db.executemany("INSERT INTO temp.treated VALUES (?, ?)", self.treated)
         db.executemany("INSERT OR IGNORE INTO takes_part VALUES (?, ?)", self.takes_part)
         db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?)", self.needs)
@@ -414,7 +436,7 @@ def remove_document(db: sqlite3.Connection, archive: str, number: int) -> None:
     if not trashed:
         index.take_out_all(db, rows)
     db.execute("DELETE FROM texts WHERE row IN (SELECT value FROM json_each(?))", (json.dumps(rows),))
-    for table in ("messages", "contents", "takes_part", "needs", "prints", "contributions"):
+    for table in ("messages", "contents", "takes_part", "needs", "prints", "contributions", "confirmed"):
         db.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
     db.execute("DELETE FROM documents WHERE number = ?", (number,))
     db.execute("INSERT INTO counters VALUES (?, 1, 0) ON CONFLICT DO UPDATE SET change = change + 1", (archive,))

@@ -1,0 +1,76 @@
+"""A program that is killed leaves whole conversations, and the next import completes what it began."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from archive.talks import take, take_one, talk
+from chatkeep.archive import Archive
+from chatkeep.model import Conversation, encode
+
+MANY = 3000
+
+
+def talks() -> list[Conversation]:
+    return [talk(f"talk {number}", [f"word{number} " + "and more " * 60, "yes"]) for number in range(MANY)]
+
+
+def import_them(folder: Path) -> None:
+    """What the subprocess does: it says a line when it begins, and is killed at some moment after that."""
+    with Archive.open(folder) as archive, archive.take_in("export.zip", "d", "test/1") as intake:
+        given = talks()
+        print("begun", flush=True)  # noqa: T201
+        for conversation in given:
+            take_one(intake, conversation)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_a_killed_import_leaves_whole_records_and_the_next_one_completes_it(tmp_path: Path, seed: int) -> None:
+    program = (
+        f"from pathlib import Path; from archive.test_crashing import import_them; import_them(Path({str(tmp_path)!r}))"
+    )
+    roots = os.pathsep.join(["src", "tests"])
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": roots}
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline() == b"begun\n"
+        time.sleep(random.Random(seed).uniform(0.05, 1.2))
+        running.send_signal(signal.SIGKILL)
+
+    expected = {conversation.id: encode(conversation) for conversation in talks()}
+    with Archive.open(tmp_path) as archive:
+        assert archive.check() == []
+        there = {entry.id: archive.document(entry.id) for entry in archive.entries()}
+        assert there.items() <= expected.items()
+        assert archive.search("yes").total == len(there)
+        before = len(there)
+        assert archive.receipts()[0].added == before
+        receipt = take(archive, *talks())
+        assert (receipt.added, receipt.unchanged) == (MANY - before, before)
+        assert {entry.id: archive.document(entry.id) for entry in archive.entries()} == expected
+        assert archive.check() == []
+
+
+def test_a_failed_write_takes_back_all_of_its_transaction(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        take(archive, talk("garden", ["peas"]))
+        intake = archive.take_in("export.zip", "d", "test/1")
+        intake.__enter__()
+        take_one(intake, talk("sea", ["boats"]))
+        intake._writer.execute("INSERT INTO documents (number) VALUES (1)", ())
+        with pytest.raises(sqlite3.IntegrityError):
+            intake.__exit__(None, None, None)
+        assert archive.count() == 1
+        assert archive.check() == []
+        assert take(archive, talk("sea", ["boats"])).added == 1

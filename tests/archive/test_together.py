@@ -1,0 +1,76 @@
+"""Several threads and programs may use one archive at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from archive.talks import take, take_one, talk
+from chatkeep.archive import Archive
+
+
+def test_readers_see_whole_conversations_while_an_import_runs(archive: Archive) -> None:
+    take(archive, talk("talk 0", ["peas"]))
+    stop = threading.Event()
+
+    def read() -> int:
+        seen = 0
+        while not stop.is_set():
+            for one in archive.listing(limit=5):
+                assert archive.window(one.id).total == len(archive.load(one.id).messages) == one.messages
+            total = archive.search("yes").total
+            assert total >= seen
+            seen = total
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            take(archive, *(talk(f"talk {number}", ["word " * 500, "yes"]) for number in range(1, 2001)))
+        finally:
+            stop.set()
+        assert all(reader.result() <= 2000 for reader in readers)
+    assert archive.search("yes").total == 2000
+
+
+def test_what_people_do_gets_in_between_the_batches_of_an_import(archive: Archive) -> None:
+    take(archive, talk("garden", ["peas"]))
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        for number in range(1500):
+            take_one(intake, talk(f"talk {number}", ["word " * 1000, "yes"]))
+            if number == 700:
+                editing = threading.Thread(target=archive.edit, args=(talk("garden").id, "starred", True))
+                editing.start()
+        editing.join(timeout=10)
+        assert not editing.is_alive()
+    assert archive.listed(talk("garden").id).starred
+    assert archive.count() == 1501
+
+
+def test_an_edit_during_an_import_of_the_same_conversation_is_not_lost(archive: Archive) -> None:
+    take(archive, talk("garden", ["peas"]))
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        take_one(intake, talk("garden", ["peas", "beans"]))
+        archive.edit(talk("garden").id, "title", "Mine")
+    listed = archive.listed(talk("garden").id)
+    assert (listed.title, listed.messages) == ("Mine", 2)
+
+
+def test_two_imports_at_once_bring_everything_once(tmp_path: Path) -> None:
+    talks = [talk(f"talk {number}", ["peas", "yes"]) for number in range(600)]
+    with Archive.open(tmp_path) as one, Archive.open(tmp_path) as other, ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(take, one, *talks), pool.submit(take, other, *reversed(talks))]:
+            assert done.result().added <= 600
+        assert one.count() == 600
+        assert one.search("yes").total == 600
+        assert one.check() == []
+
+
+def test_an_archive_serves_threads_that_come_and_go(archive: Archive) -> None:
+    take(archive, talk("garden", ["peas"]))
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: archive.search("peas").total, range(64))) == {1}
+    archive.close()
+    archive.close()
+    assert archive.search("peas").total == 1

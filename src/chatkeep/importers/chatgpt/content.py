@@ -53,6 +53,10 @@ def parts_of(content: Any, saying: Saying) -> tuple[list[Part], Any]:
     if type(content) is not dict:
         return ([] if content is None else [_unknown("content", content, saying)]), None
     kind = content.get("content_type")
+    if kind == "text" and len(content) == 2 and not saying.recipient:  # nine of ten messages are just this
+        pieces = content.get("parts")
+        if type(pieces) is list and len(pieces) == 1 and type(text := pieces[0]) is str:
+            return ([Part(type="text", text=text, markup=saying.markup)] if text else []), None
     read = _BY_TYPE.get(kind) if type(kind) is str else None
     if read is None:
         return _of_unknown_type(content, kind, saying), None

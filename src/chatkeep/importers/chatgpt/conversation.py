@@ -136,12 +136,14 @@ def _first_node(nodes: dict[str, Json]) -> str:
 
 
 def _time_of(message: Any) -> str:
-    return from_seconds(message.get("create_time")) if type(message) is dict else ""
+    value = message.get("create_time") if type(message) is dict else None
+    return "" if value is None else from_seconds(value)
 
 
 def _take_time(record: Json, name: str) -> str:
-    found = from_seconds(record.get(name))
-    if found or record.get(name) is None:
+    value = record.get(name)
+    found = "" if value is None else from_seconds(value)
+    if found or value is None:
         record.pop(name, None)
     return found
 
@@ -194,7 +196,7 @@ class _Messages:
 
     def _message(self, key: str, value: Any, order: int) -> Message:
         raw = fingerprint(value)
-        record = record_of(value)
+        record = value if type(value) is dict and len(value) > 1 else record_of(value)
         if record is None:
             return self._not_an_object(key, value, order, raw)
         if record is not value:

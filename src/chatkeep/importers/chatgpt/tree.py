@@ -40,7 +40,10 @@ def _take_from_children(nodes: dict[str, Json], above: dict[str, str], orphans: 
 
 def _cut_cycles(above: dict[str, str]) -> None:
     known: set[str] = {""}
-    for start in above:
+    for start, parent in above.items():
+        if parent in known and start not in known:  # as exports are written, parents come first
+            known.add(start)
+            continue
         path: set[str] = set()
         key = start
         while key not in known:

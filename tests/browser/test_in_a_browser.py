@@ -194,3 +194,16 @@ def test_reading_works_without_scripts(browser: Browser, page: Page) -> None:
     plain.get_by_role("link", name="Mum").first.click()
     assert plain.get_by_text("Roast the tomatoes first").is_visible()
     context.close()
+
+
+def test_another_browser_gets_in_with_a_link_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    with _serving(tmp_path) as first:
+        port = first.split(":")[2].split("/")[0]
+        environment = os.environ | {"CHATKEEP_HOME": str(tmp_path)}
+        made = subprocess.run(
+            [*CHATKEEP, "link", "--port", port], env=environment, capture_output=True, text=True, check=True
+        )
+        page = browser.new_page()
+        page.goto(made.stdout.strip())
+        assert page.get_by_role("link", name="Import an export").is_visible()
+        page.close()

@@ -34,6 +34,7 @@ _COMMANDS = {
     "status": ("chatkeep.cli.status:status", "Are my chats safe?"),
     "doctor": ("chatkeep.cli.status:doctor", "Look for what is wrong on this machine."),
     "serve": ("chatkeep.cli.serving:serve", "Open the app in the browser."),
+    "link": ("chatkeep.cli.serving:link", "Print a new link into the app that is running."),
     "completion": ("chatkeep.cli.completion:completion", "Print the completion script of a shell."),
 }
 

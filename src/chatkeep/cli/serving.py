@@ -31,3 +31,24 @@ def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
     open_browser = not no_browser and not as_json and sys.stdout.isatty()
     # By its name, because the command line and the pages do not know one another.
     import_module("chatkeep.web").serve(found, open_browser=open_browser)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=None, help="Where the app listens, if not on its usual port."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def link(port: int | None, as_json: bool) -> None:
+    """Print a new link into the app that is running, for another browser.
+
+    It signs one browser in, once, and is good for a day.
+    """
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import say, write_json
+
+    found = rooms.settings()
+    made = import_module("chatkeep.web").new_link(found, port=port or found.port)
+    if as_json:
+        write_json({"link": made})
+    else:
+        say(made)

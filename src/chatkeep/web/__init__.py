@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chatkeep.web.serving import serve, sign_in_link
+from chatkeep.web.serving import new_link, serve
 
-__all__ = ["serve", "sign_in_link"]
+__all__ = ["new_link", "serve"]

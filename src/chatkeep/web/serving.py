@@ -53,6 +53,15 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def new_link(settings: Settings, *, port: int) -> str:
+    """A new link into the app that is running on a port, made by another process with the same data folder."""
+    os.environ["CHATKEEP_HOME"] = str(settings.home)
+    from chatkeep.connections import start
+
+    start.start(settings.home)
+    return sign_in_link(settings, port)
+
+
 def sign_in_link(settings: Settings, port: int | None = None) -> str:
     """A new link that signs one browser in, once."""
     from django.urls import reverse

@@ -1,0 +1,55 @@
+"""What can be set from outside, and what a wrong value says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatkeep.errors import WrongUse
+from chatkeep.settings import Settings
+
+
+def test_without_anything_set_there_are_good_defaults() -> None:
+    found = Settings.from_environment({})
+    assert found.home.is_absolute()
+    assert found.home.name == "chatkeep"
+    assert (found.host, found.port, found.passphrase, found.key) == ("127.0.0.1", 8765, "", "")
+    assert set(found.allowed_hosts) == {"127.0.0.1", "localhost", "[::1]"}
+    assert found.device
+
+
+def test_everything_can_be_set() -> None:
+    found = Settings.from_environment(
+        {
+            "CHATKEEP_HOME": "~/chats",
+            "CHATKEEP_PASSPHRASE": "open sesame",
+            "CHATKEEP_KEY": "k",
+            "CHATKEEP_HOST": "0.0.0.0",  # noqa: S104
+            "CHATKEEP_PORT": "0",
+            "CHATKEEP_ALLOWED_HOSTS": "chats.example, home.example",
+            "CHATKEEP_LOG_LEVEL": "DEBUG",
+            "CHATKEEP_DEVICE": " studio ",
+        }
+    )
+    assert found.home == Path.home() / "chats"
+    assert (found.passphrase, found.key, found.port) == ("open sesame", "k", 0)
+    assert found.allowed_hosts[-2:] == ("chats.example", "home.example")
+    assert (found.log_level, found.device) == ("debug", "studio")
+
+
+@pytest.mark.parametrize("port", ["x", "-1", "65536", "8765 "])
+def test_a_wrong_port_is_said_so(port: str) -> None:
+    with pytest.raises(WrongUse, match="CHATKEEP_PORT"):
+        Settings.from_environment({"CHATKEEP_PORT": port})
+
+
+def test_a_wrong_log_level_is_said_so() -> None:
+    with pytest.raises(WrongUse, match="debug, info"):
+        Settings.from_environment({"CHATKEEP_LOG_LEVEL": "loud"})
+
+
+def test_no_secret_is_shown() -> None:
+    found = Settings.from_environment({"CHATKEEP_PASSPHRASE": "open sesame", "CHATKEEP_KEY": "very secret"})
+    assert "sesame" not in repr(found)
+    assert "very secret" not in repr(found)

@@ -25,7 +25,7 @@ def test_everything_can_be_set() -> None:
             "CHATKEEP_HOME": "~/chats",
             "CHATKEEP_PASSPHRASE": "open sesame",
             "CHATKEEP_KEY": "k",
-            "CHATKEEP_HOST": "0.0.0.0",  # noqa: S104
+            "CHATKEEP_HOST": "0.0.0.0",
             "CHATKEEP_PORT": "0",
             "CHATKEEP_ALLOWED_HOSTS": "chats.example, home.example",
             "CHATKEEP_LOG_LEVEL": "DEBUG",

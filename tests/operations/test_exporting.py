@@ -40,6 +40,23 @@ def test_what_was_selected_is_written_and_counted(archive: Archive, tmp_path: Pa
     assert file.stat().st_size == report.bytes
 
 
+def test_json_there_and_back_is_the_same_archive(archive: Archive, tmp_path: Path) -> None:
+    boat = archive.listing()[0].id
+    archive.edit(boat, "title", "Ships")
+    archive.edit(boat, "labels", ["sea"])
+    for out in (tmp_path / "folder", tmp_path / "all.zip"):
+        export(archive, out, "json", Selection())
+        with Archive.open(tmp_path / f"back-{out.name}") as back:
+            report = operations.import_from(back, [out])
+            assert (report.added, report.messages, report.problems) == (2, 5, [])
+            assert report.attachments.stored == 1
+            assert list(back.entries()) == list(archive.entries())
+            assert [back.document(one.id) for one in back.entries()] == [
+                archive.document(one.id) for one in archive.entries()
+            ]
+            assert list(back.held()) == list(archive.held())
+
+
 def test_an_export_that_was_stopped_leaves_no_half_file(archive: Archive, tmp_path: Path) -> None:
     def stop(step: Step) -> None:
         if step.done == 1:

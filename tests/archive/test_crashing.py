@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from archive.talks import take, take_one, talk
-from chatkeep.archive import Archive
+from chatkeep.archive import Archive, index
+from chatkeep.errors import QuotaFull
 from chatkeep.model import Conversation, encode
+from chatkeep.records import Loaded
 
 MANY = 3000
 
@@ -74,3 +76,31 @@ def test_a_failed_write_takes_back_all_of_its_transaction(tmp_path: Path) -> Non
         assert archive.count() == 1
         assert archive.check() == []
         assert take(archive, talk("sea", ["boats"])).added == 1
+
+
+def test_a_full_disk_is_told_and_nothing_half_is_kept(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        take(archive, talk("garden", ["peas"]))
+        intake = archive.take_in("export.zip", "d", "test/1")
+        intake.__enter__()
+        pages = intake._writer.db.execute("PRAGMA page_count").fetchone()[0]
+        intake._writer.db.execute(f"PRAGMA max_page_count={pages + 20}")
+        talks = [talk(f"talk {number}", [f"{number} " + "and more " * 300]) for number in range(3000)]
+        with pytest.raises(QuotaFull) as full:
+            intake.take(Loaded(conversations=[*talks, talk("talk 0", ["once more"])]))
+        intake.__exit__(QuotaFull, full.value, None)
+        assert archive.count() == 1
+        assert not archive.receipts()[0].finished
+        assert archive.receipts()[0].added == 0
+        assert archive.check() == []
+        assert take(archive, talk("sea", ["boats"])).added == 1
+
+
+def test_many_small_changes_leave_few_pieces_of_the_index(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        take(archive, *(talk(f"talk {number}", ["peas"]) for number in range(50)))
+        for number in range(60):
+            archive.edit(talk(f"talk {number % 50}").id, "title", f"Title {number}")
+        assert index.segments(archive._db) < 20
+        assert archive.search("title").total == 50
+        assert archive.check() == []

@@ -163,7 +163,9 @@ class Archive:
         Undoing twice changes nothing. Raises NotFound, and WrongUse when it is more than 30 days ago.
         """
         with contextlib.closing(self._writer()) as writer:
-            return undoing.undo(writer, self.receipt(receipt_id))
+            undone = undoing.undo(writer, self.receipt(receipt_id))
+            writer.tidy()
+            return undone
 
     # -------------------------------------------------------------- what is there
 
@@ -343,6 +345,7 @@ class Archive:
         "version/" and a message id. None sets it back to what the platform says. Raises NotFound, WrongUse."""
         with contextlib.closing(self._writer()) as writer:
             editing.edit(writer, self._resolve(id)[1], field, value, device=self.device)
+            writer.tidy()
 
     # -------------------------------------------------------------- health
 

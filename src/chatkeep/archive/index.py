@@ -82,6 +82,12 @@ def take_out(connection: sqlite3.Connection, table: str, rows: Iterable[int]) ->
     connection.execute(f"INSERT INTO {table}({table}, rowid, {COLUMNS}) SELECT 'delete', {_PLAIN}", (_sorted(rows),))
 
 
+def segments(connection: sqlite3.Connection) -> int:
+    """How many pieces the index is in; each transaction that writes adds one."""
+    table = tables(connection)[0]
+    return int(connection.execute(f"SELECT count(DISTINCT segid) FROM {table}_idx").fetchone()[0])
+
+
 def merge_some(connection: sqlite3.Connection, table: str, pages: int) -> bool:
     """A slice of the work that joins the index's segments; False when nothing is left to do."""
     before = connection.total_changes

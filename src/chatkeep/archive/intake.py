@@ -88,6 +88,8 @@ class Intake:
     ) -> None:
         try:
             self._receipt = msgspec.structs.replace(self._receipt, finished=kind is None)
+            if self._writer.failed:
+                return
             self._writer.flush(always=True)
             if not self._keep_empty and not (self.receipt.added or self.receipt.updated):
                 self._drop_receipt()

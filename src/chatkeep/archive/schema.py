@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chatkeep.archive.words import treated
-from chatkeep.errors import Busy, Damaged, VaultTooNew
+from chatkeep.errors import Busy, Damaged, QuotaFull, VaultTooNew
 
 WAIT_S = 30.0
 _TRY_AGAIN_S = 0.003
@@ -92,6 +93,10 @@ def index_table(name: str) -> str:
     )
 
 
+# Segments are joined by `index.merge_some`, between the batches of an import and never within one.
+_OPTIONS = (("automerge", 0), ("crisismerge", 1900), ("hashsize", 1 << 24), ("usermerge", 8))
+
+
 def _first(connection: sqlite3.Connection) -> None:
     for statement in TABLES.split(";"):
         if statement.strip():
@@ -102,7 +107,7 @@ def _first(connection: sqlite3.Connection) -> None:
 
 
 def configure(connection: sqlite3.Connection, index: str) -> None:
-    for option, value in (("automerge", 0), ("crisismerge", 200), ("hashsize", 1 << 24), ("usermerge", 4)):
+    for option, value in _OPTIONS:
         connection.execute(f"INSERT INTO {index}({index}, rank) VALUES (?, ?)", (option, value))
 
 
@@ -179,6 +184,21 @@ def begin(connection: sqlite3.Connection) -> None:
                 time.sleep(_TRY_AGAIN_S)
     finally:
         connection.execute(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What SQLite or the disk refuses, as an error of ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as wrong:
+        if wrong.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            raise QuotaFull("The disk with the archive is full") from wrong
+        raise
+    except OSError as wrong:
+        if wrong.errno == errno.ENOSPC:
+            raise QuotaFull("The disk with the archive is full") from wrong
+        raise
 
 
 @contextmanager

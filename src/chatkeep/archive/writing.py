@@ -31,7 +31,7 @@ from chatkeep.archive.rows import (
     prepare,
     unpack,
 )
-from chatkeep.archive.schema import begin, connect
+from chatkeep.archive.schema import begin, connect, explained, transaction
 from chatkeep.archive.words import treated
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, decode, encode
@@ -39,6 +39,9 @@ from chatkeep.model import Conversation, decode, encode
 BATCH_BYTES = 6 << 20  # of documents; keeps the write lock for some 150 ms
 BATCH_DOCUMENTS = 2000
 _LEVEL = 1
+_MANY = 64  # segments of the index; a search goes through each, at some 10 microseconds
+_FEW = 4  # batches; an operation with fewer is small
+_SLICE = 200  # pages of the index, some 50 ms
 _INSERT_DOCUMENT = (
     f"INSERT INTO documents (number, archive, id, change, revision, receipt, {', '.join(LISTING)}) "
     f"VALUES (?, ?, ?, ?, ?, ?{', ?' * len(LISTING)})"
@@ -82,7 +85,8 @@ class _Batch:
 class Writer:
     """Writes to one archive; used by one thread at a time. `close` after `flush`, or what is left is dropped.
 
-    beside: gives a statement that belongs into every transaction.
+    beside: gives a statement that belongs into every transaction. failed: a batch could not be written; what
+    waits then must not be, as it may build on it.
     """
 
     def __init__(self, path: Path, archive: str, files: Files) -> None:
@@ -96,6 +100,8 @@ class Writer:
         self._waiting: dict[str, Put] = {}
         self._written: list[str] = []
         self._people: dict[tuple[str, str, str], int] = {}
+        self._batches = 0
+        self.failed = False
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
         self.beside: Callable[[], tuple[str, tuple[object, ...]]] | None = None
 
@@ -114,9 +120,6 @@ class Writer:
         if (waiting := self._waiting.get(id)) is not None:
             return decode(waiting.prepared.data)
         return decode(read_document(self.reader, self.archive, id))
-
-    def is_waiting(self, id: str) -> bool:
-        return id in self._waiting
 
     # -------------------------------------------------------------- what is to be written
 
@@ -157,12 +160,21 @@ class Writer:
         return int(found[0]) if found else 0
 
     def tidy(self) -> None:
-        """Joins the pieces of the index, if there are many, a slice at a time."""
+        """Joins some pieces of the index: all that is due after many batches, else a slice."""
+        self._settle()
+        if self._batches >= _FEW:
+            self._join_pieces()
+        else:
+            self._join_some()
 
-    def drop(self) -> None:
-        """Forgets what waits."""
-        self._batch = _Batch()
-        self._waiting.clear()
+    def _join_pieces(self) -> None:
+        if index.segments(self.db) > _MANY:
+            while self._join_some():
+                pass
+
+    def _join_some(self) -> bool:
+        with transaction(self.db):
+            return index.merge_some(self.db, index.tables(self.db)[0], _SLICE)
 
     def close(self) -> None:
         try:
@@ -177,7 +189,9 @@ class Writer:
     def _settle(self) -> None:
         running, self._running = self._running, None
         if running is not None:
+            self.failed = True
             running.result()
+            self.failed = False
             for id in self._written:
                 self._waiting.pop(id, None)
             self._written = []
@@ -187,27 +201,34 @@ class Writer:
         if self.beside is not None:
             self._batch.statements.append(self.beside())
         batch, self._batch = self._batch, _Batch()
+        self.failed = True
         begin(self.db)
         try:
-            written = self._write(batch)
+            with explained():
+                written = self._write(batch)
         except BaseException:
             self._roll_back()
             raise
+        self.failed = False
         self._written = [put.prepared.id for put in batch.puts]
         self._running = self._pool.submit(self._complete, written)
 
     def _complete(self, written: _Transaction) -> None:
         """The second half of a batch, on the other thread: the documents, the index, the files, the commit."""
         try:
-            written.insert_contents()
-            index.put_in_all(self.db, written.to_index)
-            self.db.execute("DELETE FROM temp.treated")
-            kept = self.files.settle()
-            self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
-            self.db.execute("COMMIT")
+            with explained():
+                written.insert_contents()
+                index.put_in_all(self.db, written.to_index)
+                self.db.execute("DELETE FROM temp.treated")
+                kept = self.files.settle()
+                self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
+                self.db.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
+        self._batches += 1
+        if self._batches % _MANY == 0:
+            self._join_pieces()
 
     def _roll_back(self) -> None:
         self._people.clear()

@@ -35,9 +35,7 @@ RULES = {
 def _serving(home: Path) -> Iterator[str]:
     """The app as a person starts it: the link that it prints."""
     environment = os.environ | {"CHATKEEP_HOME": str(home), "CHATKEEP_PORT": "0"}
-    process = subprocess.Popen(
-        [*CHATKEEP, "serve", "--no-browser"], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*CHATKEEP, "serve", "--no-browser"], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         lines = iter(process.stdout.readline, "")

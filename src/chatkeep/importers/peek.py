@@ -8,14 +8,15 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from chatkeep.errors import Damaged, UnsafeSource
 from chatkeep.source import Member, Source
 
 HEAD = 1 << 16
+PARSED = 1 << 14
 DEEPEST = 64
 
 _BINARY = re.compile(
@@ -30,6 +31,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _heads: WeakKeyDictionary[Source, dict[str, bytes]] = WeakKeyDictionary()
+_verdicts: WeakKeyDictionary[Source, dict[Any, dict[str, Any]]] = WeakKeyDictionary()
+T = TypeVar("T")
 
 
 def head(source: Source, member: Member) -> bytes:
@@ -57,12 +60,21 @@ def is_text(member: Member) -> bool:
 
 
 def jsons(source: Source) -> Iterator[tuple[Member, Any]]:
-    """The members that begin as JSON, a list or an object, each with the value of its beginning (see `beginning`)."""
+    """The members that begin as JSON, a list or an object, each with the value of its first 16 KiB (`beginning`)."""
     for member in source:
         if is_text(member) and (data := head(source, member)):
-            value = beginning(text(data))
+            value = beginning(text(data)[:PARSED])
             if isinstance(value, dict | list):
                 yield member, value
+
+
+def judged(source: Source, judge: Callable[[Member, Any], T]) -> dict[str, T]:
+    """What a judge says of each member that begins as JSON, by name; asked once for each source. Falsy is left out."""
+    known = _verdicts.setdefault(source, {})
+    if judge not in known:
+        known[judge] = {member.name: said for member, value in jsons(source) if (said := judge(member, value))}
+    found: dict[str, T] = known[judge]
+    return found
 
 
 def beginning(start: str) -> Any:

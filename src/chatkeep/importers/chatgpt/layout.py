@@ -96,7 +96,7 @@ def layout(source: Source) -> Layout:
 
 def _conversations(source: Source) -> tuple[list[Member], bool]:
     """The members that hold conversations, in order, and whether they are pages."""
-    by_structure = [member for member, value in peek.jsons(source) if holds_conversations(value)]
+    by_structure = [source.members[name] for name in peek.judged(source, holds_conversations)]
     own = [member for member in by_structure if not _LEFT_ASIDE.fullmatch(member.base)]
     if own:
         # A shard that is cut to nothing has no structure, but it lies beside the others and has their name.
@@ -107,7 +107,7 @@ def _conversations(source: Source) -> tuple[list[Member], bool]:
     return pages, True
 
 
-def holds_conversations(value: Any) -> bool:
+def holds_conversations(_member: Member, value: Any) -> bool:
     """Whether the beginning of a JSON file is a list of ChatGPT conversations, or one of them."""
     if isinstance(value, dict) and isinstance(inner := value.get("conversations"), list):
         value = inner

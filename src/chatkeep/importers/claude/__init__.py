@@ -38,7 +38,7 @@ class Claude:
 
     def sniff(self, source: Source) -> frozenset[str]:
         """The members of Claude exports: what holds conversations, projects or memories, and what lies beside them."""
-        ours = {member.name: value for member, value in peek.jsons(source) if _kind(member, value)}
+        ours = peek.judged(source, _kind)
         if not ours:
             return frozenset()
         folders = {name.rpartition("/")[0] for name in ours}
@@ -47,7 +47,8 @@ class Claude:
 
     def read(self, source: Source, keep: Keep) -> Iterator[Record | Problem]:
         """The conversations and what goes with them, file by file; then a record with notes, if there are any."""
-        members = [source.members[name] for name in source.members if name in self.sniff(source)]
+        claimed = self.sniff(source)
+        members = [member for member in source if member.name in claimed]
         account, notes = _account(members), []
         for member in members:
             if member.base == _LEFT_ASIDE:

@@ -63,6 +63,8 @@ class Exporter(Protocol):
     media_type: str
     pattern: str
     """The names of its files, where they are not for people to choose; else ""."""
+    lossless: bool
+    """Whether it writes documents as they are, so that nothing can be left out or written otherwise."""
     embeds: bool
     """Whether attachments may stand inside a file, as `data:` addresses."""
 

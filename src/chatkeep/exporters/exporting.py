@@ -24,7 +24,7 @@ Attachment = Callable[[str], Path | None]
 
 MAX_EMBEDDED = 8 << 20  # bytes of an attachment that is put into a page; browsers grow slow with larger ones
 _PIECE = 1 << 18
-_SPOOL = 1 << 22
+_SPOOL = 1 << 20
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ def preview(conversation: Conversation, exporter: Exporter | str, customisation:
     pieces = [exporter.opening(customisation, alone=True)]
     pieces += [piece for piece in exporter.each(conversation, customisation, place) if isinstance(piece, str)]
     pieces += exporter.closing(customisation, (), alone=True)
-    return "".join(pieces)
+    return "".join(pieces) if exporter.lossless else _encoded("".join(pieces)).decode()
 
 
 class _Run:
@@ -126,7 +126,7 @@ class _Run:
 
     def write_one(self, conversations: Iterable[Conversation]) -> None:
         name = f"conversations{self._exporter.suffix}"
-        self._add(self._out.write(name, _encoded(self._joined(conversations))))
+        self._add(self._out.write(name, self._encoded(self._joined(conversations))))
 
     def _joined(self, conversations: Iterable[Conversation]) -> Iterator[str]:
         exporter, customisation = self._exporter, self._customisation
@@ -149,9 +149,9 @@ class _Run:
                 urls = self._urls(conversation, up=up)
                 place = Place(number=number, alone=True, up=up, attachment_url=urls, index=has_index)
                 listing.path = name
-                self._add(self._out.write(name, _encoded(self._alone(conversation, place, listing))))
+                self._add(self._out.write(name, self._encoded(self._alone(conversation, place, listing))))
             if index := self._exporter.index(listing.entries()):
-                self._add(self._out.write(index[0], _encoded(index[1])))
+                self._add(self._out.write(index[0], self._encoded(index[1])))
 
     def _alone(self, conversation: Conversation, place: Place, listing: _Listing) -> Iterator[str]:
         yield self._exporter.opening(self._customisation, alone=True)
@@ -172,6 +172,20 @@ class _Run:
     def _add(self, size: int) -> None:
         self._files += 1
         self._bytes += size
+
+    def _encoded(self, texts: Iterable[str]) -> Iterator[bytes]:
+        """The texts in pieces of some size, since many small writes cost more than the text."""
+        encode = str.encode if self._exporter.lossless else _encoded
+        waiting: list[str] = []
+        size = 0
+        for text in texts:
+            waiting.append(text)
+            size += len(text)
+            if size >= _PIECE:
+                yield encode("".join(waiting))
+                waiting, size = [], 0
+        if waiting:
+            yield encode("".join(waiting))
 
     # -- attachments
 
@@ -243,15 +257,13 @@ class _Listing:
         self._spool.close()
 
 
-def _encoded(texts: Iterable[str]) -> Iterator[bytes]:
-    """The texts in pieces of some size, since many small writes cost more than the text."""
-    waiting: list[str] = []
-    size = 0
-    for text in texts:
-        waiting.append(text)
-        size += len(text)
-        if size >= _PIECE:
-            yield "".join(waiting).encode("utf-8", "replace")
-            waiting, size = [], 0
-    if waiting:
-        yield "".join(waiting).encode("utf-8", "replace")
+_CONTROLS = bytes({*range(32), 127} - {9, 10, 13})
+_PICTURES = {sign: 0x2400 + sign for sign in _CONTROLS} | {127: 0x2421}
+
+
+def _encoded(text: str) -> bytes:
+    """The text as bytes without controls, which some programs obey: their pictures stand for them."""
+    data = text.encode("utf-8", "replace")
+    if len(data.translate(None, _CONTROLS)) == len(data):
+        return data
+    return text.translate(_PICTURES).encode("utf-8", "replace")

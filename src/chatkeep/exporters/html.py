@@ -36,6 +36,7 @@ class Html:
     suffix = ".html"
     media_type = "text/html"
     pattern = ""
+    lossless = False
     embeds = True
 
     def check(self, customisation: Customisation) -> None:

@@ -20,6 +20,7 @@ class Json:
     suffix = ".json"
     media_type = "application/json"
     pattern = "{full_id}"
+    lossless = True
     embeds = False
 
     def check(self, customisation: Customisation) -> None:

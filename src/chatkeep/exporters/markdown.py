@@ -25,6 +25,7 @@ class Markdown:
     suffix = ".md"
     media_type = "text/markdown"
     pattern = ""
+    lossless = False
     embeds = False
 
     def check(self, customisation: Customisation) -> None:
@@ -93,7 +94,7 @@ def _front_matter(shown: Shown, customisation: Customisation) -> str:
     if customisation.times != "none":
         fields |= {"created": shown.told(started(conversation)), "updated": shown.told(conversation.updated_at)}
     fields |= {
-        "people": list(dict.fromkeys(shown.names.values())),
+        "people": shown.people,
         "tags": [_tag(label) for label in views.labels(conversation)],
         "messages": len(conversation.messages),
         "chatkeep_id": exact.readable(conversation.id),

@@ -99,9 +99,9 @@ class Names:
             "year": date[:4] or "undated",
             "month": date[:7] or "undated",
             "date": date or "undated",
-            "title": views.title(conversation)[:MAX_TITLE] or "Untitled",
+            "title": _begun(views.title(conversation)) or "Untitled",
             "full_id": full_id(conversation),
-            "project": exact.readable(conversation.project)[:MAX_TITLE] or "No project",
+            "project": _begun(exact.readable(conversation.project)) or "No project",
         }
 
     def _folders(self, fields: dict[str, str]) -> list[str]:
@@ -120,9 +120,16 @@ class Names:
             if over <= 0 or not title:
                 break
             title = _cut(title, max(0, len(title.encode()) - over))
-        own = f" [{fields['id']}]"
-        step = safe(wanted) if over <= 0 else safe(wanted, most=most - len(own.encode())) + own
+        step = safe(wanted) if over <= 0 else ""
+        if not step or len(step.encode()) > most:
+            own = f" [{fields['id']}]"
+            step = safe(wanted, most=most - len(own.encode())) + own
         return step + self._suffix
+
+
+def _begun(text: str) -> str:
+    """The beginning of a text, as characters that can be written."""
+    return text[:MAX_TITLE].encode("utf-8", "replace").decode()
 
 
 def _filled(step: str, fields: dict[str, str]) -> str:

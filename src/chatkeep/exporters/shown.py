@@ -84,6 +84,12 @@ class Shown:
         self._places = {one.id: at for at, one in enumerate(self.conversation.participants)}
         self._quoted = self._answered()
 
+    @property
+    def people(self) -> list[str]:
+        """The names of those who talked, each once; not of tools and the system."""
+        roles = {one.id: one.role for one in self.conversation.participants}
+        return list(dict.fromkeys(name for one, name in self.names.items() if roles[one] not in ("tool", "system")))
+
     @cached_property
     def started(self) -> str:
         """The first and the last day, "2024-03-09 to 2024-03-11"; "" where times are not told or known."""

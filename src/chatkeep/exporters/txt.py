@@ -22,6 +22,7 @@ class Txt:
     suffix = ".txt"
     media_type = "text/plain"
     pattern = ""
+    lossless = False
     embeds = False
 
     def check(self, customisation: Customisation) -> None:

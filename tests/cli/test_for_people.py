@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
+from django.db import connection as database
 from tests import exports
 from tests.cli.conftest import Command
 
 from chatkeep.cli.output import one_line, printable, size
 from chatkeep.cli.progress import text
+from chatkeep.connections import opening
+from chatkeep.jobs import lease, queue
+from chatkeep.jobs.models import State
 from chatkeep.operations import Step
 
 
@@ -97,6 +102,25 @@ def test_status_answers_in_one_sentence(chatkeep: Command, export: Path, place: 
     place.rename(place.with_name("unplugged"))
     chatkeep("backup")
     assert answer() == "Not all: the last backup did not work."
+
+
+def test_a_command_waits_for_another_run_and_says_for_whom(backed_up: Command) -> None:
+    job = queue.enqueue("check", opening.connection().subject, by="the web page")
+    token = lease.take(job)
+
+    def ends() -> None:
+        lease.end(job.pk, token, State.DONE, line="Done.")
+        database.close()
+
+    timer = threading.Timer(0.5, ends)
+    timer.start()
+    ended = backed_up("backup")
+    timer.join()
+    assert ended.code == 0
+    assert re.fullmatch(r"Waiting: Check by the web page since \d\d:\d\d\.\n", ended.err)
+    found = queue.find(job.pk + 1)
+    assert (found.kind, found.state) == ("backup", State.DONE)
+    assert found.by.startswith("the command line")
 
 
 def test_a_restore_ends_in_counts_and_says_how_to_undo_it(backed_up: Command) -> None:

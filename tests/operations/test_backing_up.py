@@ -82,6 +82,21 @@ def test_a_backup_that_is_stopped_makes_no_snapshot_and_can_go_on(machine: Machi
     assert machine.back_up().verified
 
 
+def test_a_snapshot_that_cannot_be_read_back_is_not_called_verified(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = machine.counting.inner.get
+
+    def lies(name: str, *, start: int = 0, length: int | None = None) -> bytes:
+        data = honest(name, start=start, length=length)
+        return bytes(len(data)) if "snapshots/" in name else data
+
+    monkeypatch.setattr(machine.counting.inner, "get", lies)
+    report = machine.back_up()
+    assert not report.verified
+    assert ["cannot be read back" in problem.what for problem in report.problems] == [True]
+
+
 def test_a_place_that_goes_away_makes_no_snapshot(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(name: str, data: bytes) -> StoredObject:
         raise Unavailable("The disk is not plugged in.")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import BinaryIO
 
 from chatkeep.archive import Archive
-from chatkeep.errors import Problem
+from chatkeep.errors import Damaged, NotFound, Problem
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import BackupReport, SnapshotInfo
 from chatkeep.storage import Counting
@@ -20,7 +20,7 @@ def back_up(
 ) -> BackupReport:
     """Save the archive as a snapshot; only what the vault does not hold is sent.
 
-    Afterwards the manifest is read back from the vault and its counts are compared with those of the archive. An
+    Afterwards the snapshot is read back from the vault and its counts are compared with those of the archive. An
     attachment that a document names is carried forward when the vault holds it; when neither this machine nor the
     vault does, that is a problem of the report, and everything else is saved.
     host: this device. counting: the storage of the vault, whose calls and bytes are reported.
@@ -64,12 +64,17 @@ def _open(archive: Archive, sha256: str) -> BinaryIO:
 
 
 def _differences(vault: Vault, snapshot: Snapshot, expected: Mapping[str, int]) -> Iterator[Problem]:
-    """What the vault says it holds, read back, against what the archive holds."""
-    found = vault.manifest(snapshot).counts
+    """What the snapshot says it holds, read back from the vault, against what the archive holds."""
+    where = f"snapshot {snapshot.id[:8]}"
+    try:
+        found = vault.read_again(snapshot).counts
+    except (NotFound, Damaged) as error:
+        yield Problem(where, f"It cannot be read back: {error.what} Back up again.")
+        return
     for name, number in expected.items():
         if found.get(name) != number:
             what = f"It holds {found.get(name, 0):,} {name}, but the archive has {number:,}. Back up again."
-            yield Problem(f"snapshot {snapshot.id[:8]}", what)
+            yield Problem(where, what)
 
 
 def _report(saved: Saved, problems: list[Problem], counting: Counting) -> BackupReport:

@@ -175,7 +175,12 @@ class _Plan:
             self._problems.append(Problem(f"conversation {found.id}", error.what))
             return
         self._attachments |= _attachments(old)
-        present = self._archive.load(old.id) if old.id in self._here else None
+        here = self._here.get(old.id)
+        if here == revision(found.data):
+            self._shall[old.id] = here
+            self._messages += len(old.messages)
+            return
+        present = self._archive.load(old.id) if here else None
         shall = old if present is None or self._replace else merge(present, old)
         data = encode(shall)
         self._shall[old.id] = revision(data)

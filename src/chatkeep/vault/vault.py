@@ -12,6 +12,7 @@ from chatkeep.errors import Damaged, NotFound, Problem, Refused
 from chatkeep.storage import Below, Storage
 from chatkeep.vault import check as checking
 from chatkeep.vault import keys, load, save
+from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
@@ -22,7 +23,8 @@ from chatkeep.vault.readme import README
 from chatkeep.vault.recovery import RecoveryKey
 from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey, Seal
-from chatkeep.vault.snapshot import Snapshot
+from chatkeep.vault.sealed import unseal_json
+from chatkeep.vault.snapshot import Snapshot, SnapshotObject
 from chatkeep.vault.trees import MANIFEST, TOMBSTONES, Trees
 
 FOLDER = "Vault"
@@ -74,6 +76,13 @@ class Vault:
         One listing, and one read for each that is not yet known. One that cannot be read is left out; check tells.
         """
         return self._objects.refresh_snapshots()
+
+    def read_again(self, snapshot: Snapshot) -> Snapshot:
+        """A snapshot as the storage has it now, not as we remember it: one read. Raises NotFound, Damaged."""
+        objects = self._objects
+        data = objects.fetch(snapshots.FOLDER + snapshot.id)
+        found = unseal_json(objects.seal, snapshot.id, data, kind=SnapshotObject)
+        return snapshots.from_object(snapshot.id, found)
 
     def newest(self, host: str) -> Snapshot | None:
         """The last snapshot of a host, by its own numbers, or None."""

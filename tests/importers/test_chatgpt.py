@@ -104,3 +104,17 @@ def test_a_file_that_cannot_be_read_beside_the_conversations_is_told_and_the_res
     found = _read({**_export({"content_type": "text", "parts": ["Hello"]}), "user.json": b"{cut"})
     assert [problem.where for problem in found.problems] == ["memory: user.json"]
     assert found.messages == 1
+
+
+def test_files_that_are_left_aside_are_named_if_they_hold_something() -> None:
+    files = _export({"content_type": "text", "parts": ["Hello"]})
+    others = {
+        "group_chats.json": b'{"chats":[]}',
+        "sora.json": b'{"videos": ["a long list"]}',
+        "textdocs/68a.json": b'{"content": "a document"}',
+        "elsewhere/ads.json": b'{"of": "something else entirely"}',
+    }
+    [note] = _read({**files, **others}).notes
+    assert "68a.json, sora.json" in note
+    assert "group_chats" not in note
+    assert "ads" not in note

@@ -57,7 +57,7 @@ class Layout:
 
     def account(self, member: Member) -> str:
         """The account of the conversations in this file: of its folder, else the only one there is."""
-        folder = member.name.rpartition("/")[0]
+        folder = _folder(member)
         only = next(iter(self.accounts.values()), "") if len(set(self.accounts.values())) == 1 else ""
         return self.accounts.get(folder, only)
 
@@ -67,23 +67,34 @@ def claimed(source: Source) -> frozenset[str]:
     conversations, _ = _conversations(source)
     if not conversations:
         return frozenset()
-    beside = {member.name for member in source if member.base in _BESIDE or _LEFT_ASIDE.fullmatch(member.base)}
-    assets = {member.name for member in source if _ASSET.fullmatch(member.base)}
-    return frozenset({member.name for member in conversations} | _own(source, beside, conversations) | assets)
+    assets = [member for member in source if _ASSET.fullmatch(member.base)]
+    return frozenset(member.name for member in [*conversations, *_beside(source, conversations), *assets])
 
 
-def _own(source: Source, names: set[str], conversations: list[Member]) -> set[str]:
-    folders = {member.name.rpartition("/")[0] for member in conversations}
-    return {name for name in names if name.rpartition("/")[0] in folders}
+def _beside(source: Source, conversations: list[Member]) -> list[Member]:
+    """The files of known names that lie in a folder with conversations."""
+    folders = {_folder(member) for member in conversations}
+    return [
+        member
+        for member in source
+        if (member.base in _BESIDE or _is_left_aside(member))
+        and _folder(member).removesuffix("textdocs").rstrip("/") in folders
+    ]
+
+
+def _folder(member: Member) -> str:
+    return member.name.rpartition("/")[0]
+
+
+def _is_left_aside(member: Member) -> bool:
+    return bool(_LEFT_ASIDE.fullmatch(member.base)) or f"/{_folder(member)}".endswith("/textdocs")
 
 
 def layout(source: Source) -> Layout:
     """What is where. Files beside the conversations that cannot be read become problems."""
     conversations, is_page = _conversations(source)
     found = Layout(conversations, page=is_page)
-    beside = {member.name for member in source if member.base in _BESIDE or _LEFT_ASIDE.fullmatch(member.base)}
-    for name in sorted(_own(source, beside, conversations)):
-        member = source.members[name]
+    for member in _beside(source, conversations):
         if member.base in _BESIDE:
             _READ[member.base](found, member, _content(found, member))
         elif member.size > _SMALLEST_WITH_SOMETHING:
@@ -100,8 +111,8 @@ def _conversations(source: Source) -> tuple[list[Member], bool]:
     own = [member for member in by_structure if not _LEFT_ASIDE.fullmatch(member.base)]
     if own:
         # A shard that is cut to nothing has no structure, but it lies beside the others and has their name.
-        folders = {member.name.rpartition("/")[0] for member in own}
-        more = [one for one in source.find(SHARD) if one.name.rpartition("/")[0] in folders and one not in own]
+        folders = {_folder(member) for member in own}
+        more = [one for one in source.find(SHARD) if _folder(one) in folders and one not in own]
         return sorted([*own, *more], key=list(source.members.values()).index), False
     pages = [one for one in source if one.base.endswith(".html") and MARK.search(peek.head(source, one))]
     return pages, True
@@ -142,8 +153,7 @@ def _content(found: Layout, member: Member) -> Any:
 def _manifest(found: Layout, member: Member, value: Any) -> None:
     """Put the shards into the order of the manifest, and tell those that are missing or not listed."""
     listed = _listed_shards(value)
-    folder = member.name.rpartition("/")[0]
-    here = {one.base: one for one in found.conversations if one.name.rpartition("/")[0] == folder}
+    here = {one.base: one for one in found.conversations if _folder(one) == _folder(member)}
     for name in listed:
         if name not in here:
             found.problems.append(Problem(member.where, f"It lists {name}, which is not in the export."))
@@ -163,7 +173,7 @@ def _listed_shards(value: Any) -> list[str]:
 
 def _user(found: Layout, member: Member, value: Any) -> None:
     if isinstance(value, dict) and isinstance(own_id := value.get("id"), str) and own_id:
-        found.accounts[member.name.rpartition("/")[0]] = identify("chatgpt", "account", own_id)
+        found.accounts[_folder(member)] = identify("chatgpt", "account", own_id)
 
 
 def _feedback(found: Layout, _member: Member, value: Any) -> None:

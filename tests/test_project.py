@@ -120,7 +120,8 @@ def test_links_of_every_page_lead_somewhere() -> None:
         f"{page}: {target}"
         for page, text in texts(".md")
         for target in LINK.findall(text)
-        if "://" not in target
+        if not page.startswith("tests/golden/")  # what people wrote, and what exporters made of it
+        and "://" not in target
         and not target.startswith("mailto:")
         and not (ROOT / page).parent.joinpath(target).exists()
     ]

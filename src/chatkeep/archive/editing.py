@@ -22,7 +22,7 @@ def edit(writer: Writer, id: str, field: str, value: Any, *, device: str) -> Non
     changed = edited(conversation, field, _checked(conversation, field, value), counter=writer.tick(), device=device)
     known = writer.known(id)
     if changed is not None and known is not None:
-        writer.put(Put(prepare(changed), known.revision, 0, changed, contributes=False))
+        writer.put(Put(prepare(changed), known.revision, 0, contributes=False))
         writer.flush()
 
 

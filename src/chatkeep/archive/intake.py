@@ -246,7 +246,7 @@ class Intake:
                 )
             )
             self._writer.execute("DELETE FROM tombstones WHERE archive = ? AND id = ?", (self._writer.archive, new.id))
-        self._writer.put(Put(prepare(new), "", self._number, new))
+        self._writer.put(Put(prepare(new), "", self._number))
         return "added"
 
     def apply(self, conversation: Conversation, *, replace: bool) -> None:
@@ -266,7 +266,7 @@ class Intake:
         prepared = prepare(new)
         if known is not None and known.revision == prepared.revision:
             return "unchanged"
-        self._writer.put(Put(prepared, known.revision if known else "", self._number, new, replaces=known is not None))
+        self._writer.put(Put(prepared, known.revision if known else "", self._number, replaces=known is not None))
         return "updated" if known else "added"
 
     # -------------------------------------------------------------- conversations without ids of their platform

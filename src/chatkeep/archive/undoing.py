@@ -48,7 +48,7 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
                 remove_document(db, writer.archive, document)
                 removed += 1
             else:
-                writer.write_now(Put(prepare(rest), "", 0, rest, contributes=False, replaces=True))
+                writer.write_now(Put(prepare(rest), "", 0, contributes=False, replaces=True))
                 restored += 1
         db.execute("DELETE FROM confirmed WHERE receipt = ?", (number,))
         db.execute("DELETE FROM taken WHERE receipt = ?", (number,))

@@ -63,16 +63,20 @@ class Known:
 class Put:
     """A conversation to be written over the revision `base`, "" when it is new.
 
-    given: what was brought, from which `prepared` was made by merging it with the base.
+    given: what was brought, if merging it with the base made `prepared` of it; else that is what was brought.
     contributes: whether undoing the receipt takes this back. replaces: given stands as it is, without merging.
     """
 
     prepared: Prepared
     base: str
     receipt: int
-    given: Conversation
+    given: Conversation | None = None
     contributes: bool = True
     replaces: bool = False
+
+
+    def brought(self) -> Conversation:
+        return self.given or decode(self.prepared.data)
 
 
 @dataclass(slots=True)
@@ -92,7 +96,7 @@ class Writer:
     def __init__(self, path: Path, archive: str, files: Files) -> None:
         self.archive = archive
         self.files = files
-        self.db = connect(path, cache_kib=32_768)
+        self.db = connect(path, cache_kib=24_576)
         self.reader = connect(path, cache_kib=4096)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-index")
         self._running: Future[None] | None = None
@@ -297,8 +301,8 @@ class _Transaction:
         try:
             stored = decode(read_document(self.db, self.archive, put.prepared.id))
         except KeyError:
-            return prepare(put.given)
-        return prepare(merge(stored, put.given))
+            return prepare(put.brought())
+        return prepare(merge(stored, put.brought()))
 
     # -------------------------------------------------------------- a conversation that is there already
 
@@ -319,7 +323,7 @@ class _Transaction:
             if not there:
                 receipt = self.db.execute("SELECT receipt FROM documents WHERE number = ?", (number,)).fetchone()[0]
             self._add_contribution(number, receipt, False, unpack(frames, data))
-        self._add_contribution(number, put.receipt, put.replaces, encode(put.given))
+        self._add_contribution(number, put.receipt, put.replaces, encode(put.brought()))
 
     def _add_contribution(self, number: int, receipt: int, replaces: bool, data: bytes) -> None:
         self.db.execute(

@@ -25,6 +25,7 @@ from chatkeep.records import Kept, Loaded
 
 Outcome = Literal["added", "updated", "unchanged"]
 _CANDIDATES = 8
+_CONFIRMED_AT_ONCE = 1000
 
 
 class Counted(msgspec.Struct):
@@ -61,10 +62,12 @@ class Intake:
         self._outcomes: Counter[str] = Counter()
         self._stored: set[str] = set()
         self._missing: set[str] = set()
+        self._confirmed: list[tuple[str, int]] = []
         self._digests: dict[bytes, Counted] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
         self._number = 0
+        self._all_there = False
 
     # -------------------------------------------------------------- as a block
 
@@ -75,6 +78,9 @@ class Intake:
                 (self._writer.archive, self._receipt.at, _ENCODE(self._receipt)),
             )
             self._number = int(made.lastrowid or 0)
+            removed = "SELECT 1 FROM removed WHERE archive = ? LIMIT 1"
+            # While nothing was ever removed, all that was taken before is still here.
+            self._all_there = not self._writer.db.execute(removed, (self._writer.archive,)).fetchone()
         self._receipt = msgspec.structs.replace(self._receipt, id=str(self._number))
         self._writer.beside = self._note_receipt
         # What comes in lives for a batch only; to look for cycles in it costs a tenth of the time.
@@ -90,6 +96,7 @@ class Intake:
             self._receipt = msgspec.structs.replace(self._receipt, finished=kind is None)
             if self._writer.failed:
                 return
+            self._note_confirmed()
             self._writer.flush(always=True)
             if not self._keep_empty and not (self.receipt.added or self.receipt.updated):
                 self._drop_receipt()
@@ -160,10 +167,18 @@ class Intake:
 
     def _confirm(self, id: str, earlier: int) -> None:
         """Notes that this source had a conversation too: as an earlier receipt had brought it; 0, all of it."""
-        self._writer.execute(
-            "INSERT OR IGNORE INTO confirmed SELECT number, ?, ? FROM documents WHERE archive = ? AND id = ?",
-            (self._number, earlier, self._writer.archive, id),
-        )
+        self._confirmed.append((id, earlier))
+        if len(self._confirmed) >= _CONFIRMED_AT_ONCE:
+            self._note_confirmed()
+
+    def _note_confirmed(self) -> None:
+        confirmed, self._confirmed = self._confirmed, []
+        if confirmed:
+            self._writer.execute(
+                "INSERT OR IGNORE INTO confirmed SELECT number, ?, json_extract(value, '$[1]') FROM json_each(?) "
+                "CROSS JOIN documents d ON d.archive = ? AND d.id = json_extract(value, '$[0]')",
+                (self._number, _ENCODE(confirmed).decode(), self._writer.archive),
+            )
 
     def _taken_before(self, digest: bytes) -> tuple[int, Counted | None]:
         found = self._writer.reader.execute(
@@ -173,7 +188,8 @@ class Intake:
         if found is None:
             return 0, None
         counted = _DECODE(found[0])
-        return found[1], counted if all(self._writer.known(id) for id in counted.conversations) else None
+        there = self._all_there or all(self._writer.known(id) for id in counted.conversations)
+        return found[1], counted if there else None
 
     def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> None:
         """Takes in what one record gave. where: its place in the source, for problems."""

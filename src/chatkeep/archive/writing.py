@@ -74,7 +74,6 @@ class Put:
     contributes: bool = True
     replaces: bool = False
 
-
     def brought(self) -> Conversation:
         return self.given or decode(self.prepared.data)
 

@@ -196,3 +196,15 @@ def test_a_pack_that_is_gone_is_called_missing(machine: Machine) -> None:
     assert not report.ok
     assert report.missing
     assert report.problems
+
+
+def test_once_it_is_applied_a_restore_is_not_stopped_half_way(machine: Machine, other: Machine) -> None:
+    operations.import_from(machine.archive, [exports.many(machine.folder / "many.zip", 20)])
+    machine.back_up()
+
+    def stop(step: Step) -> None:
+        if step.stage == "Applying" and step.done:
+            raise Cancelled("Too late.")
+
+    report = other.restore(progress=stop)
+    assert report.restored == report.expected == 22

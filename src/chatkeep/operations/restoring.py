@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import tempfile
@@ -14,7 +15,7 @@ from chatkeep.archive import Archive
 from chatkeep.errors import ChatkeepError, Damaged, NotFound, Problem, WrongUse
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, Message, Part, decode, encode, revision
-from chatkeep.operations.progress import Progress, Step, quiet
+from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
 from chatkeep.operations.reports import Change, RestoreReport
 from chatkeep.selection import moment
 from chatkeep.vault import Snapshot, Vault, VaultDocument
@@ -210,10 +211,18 @@ class _Plan:
             return
         source = f"restore of snapshot {self._snapshot.id[:8]} of {format_time(self._snapshot.time)[:16]}"
         progress(Step("Applying", 0, len(self._changes), "conversations"))
-        self._receipt = self._archive.apply(iter(self._spool), replace=self._replace, source=source).receipt
+        told = self._told(progress)
+        self._receipt = self._archive.apply(told, replace=self._replace, source=source).receipt
         for id in self._untrash:
             if not self._replace:
                 self._archive.edit(id, "trashed", False)
+
+    def _told(self, progress: Progress) -> Iterator[Conversation]:
+        """The documents to apply. From the first one on it is too late to stop: the rest takes less than undoing it."""
+        for number, conversation in enumerate(self._spool):
+            with contextlib.suppress(Cancelled):
+                progress(Step("Applying", number, len(self._changes), "conversations"))
+            yield conversation
 
     def verify(self) -> None:
         """Compare what the archive holds now with what it shall hold."""

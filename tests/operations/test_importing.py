@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,16 @@ def test_several_paths_are_one_import_with_one_receipt(archive: Archive, tmp_pat
 
 def test_progress_rises_to_all_bytes_and_counts_conversations(archive: Archive, tmp_path: Path) -> None:
     steps: list[Step] = []
-    operations.import_from(archive, [exports.two(tmp_path / "export.zip")], progress=steps.append)
-    reading = [step for step in steps if step.unit == "bytes"]
+    export = exports.many(tmp_path / "export.zip", 3000)
+    operations.import_from(archive, [export], progress=steps.append)
+    reading = [step for step in steps if step.stage == "Reading"]
     assert [step.done for step in reading] == sorted(step.done for step in reading)
-    assert reading[-1].done == reading[-1].total > 0
-    assert reading[-1].note == "2 conversations"
+    with zipfile.ZipFile(export) as packed:
+        total = sum(entry.file_size for entry in packed.infolist())
+    assert {step.total for step in reading} == {total}
+    assert reading[0].done < total / 2
+    assert reading[-1].done == total
+    assert steps[-2].note == "3,000 conversations"
 
 
 def test_an_import_that_was_stopped_leaves_whole_conversations_and_goes_on(archive: Archive, tmp_path: Path) -> None:

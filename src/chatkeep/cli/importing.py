@@ -32,7 +32,7 @@ def import_command(paths: tuple[Path, ...], as_json: bool) -> int:
 
 
 def _say(report: object) -> None:
-    from chatkeep.cli.output import count, say, say_problems
+    from chatkeep.cli.output import count, one_line, say, say_problems
     from chatkeep.operations.reports import ImportReport
 
     assert isinstance(report, ImportReport)
@@ -48,6 +48,8 @@ def _say(report: object) -> None:
     if report.unknown:
         kinds = ", ".join(f"{name} ({number:,})" for name, number in sorted(report.unknown.items()))
         say(f"  of a kind not known yet, and kept as they are: {kinds}")
+    for note in report.notes:
+        say(f"  {one_line(note)}")
     if report.problems:
         say(f"  {count(len(report.problems), 'problem')}:")
         say_problems(report.problems)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from chatkeep.archive import Archive, Intake
 from chatkeep.archive import Receipt as ArchiveReceipt
@@ -76,6 +76,9 @@ class _Counter:
         return replace(member, opener=lambda: cast(BinaryIO, _Counted(member.opener(), self)))
 
 
+_OTHER_READS = frozenset({"read1", "readline"})  # which not every stream has
+
+
 class _Counted:
     """A stream that counts what is read of it."""
 
@@ -93,8 +96,17 @@ class _Counted:
         self._counter.read += count
         return count
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return self._counting(found) if name in _OTHER_READS else found
+
+    def _counting(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
+        def counting(*size: int) -> bytes:
+            data = read(*size)
+            self._counter.read += len(data)
+            return data
+
+        return counting
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._inner:

@@ -134,7 +134,7 @@ def test_branches_are_switched_and_the_place_is_kept(page: Page) -> None:
 
 def test_dropping_a_file_imports_it(page: Page) -> None:
     page.goto("/import/")
-    page.locator('input[type="file"]').set_input_files(str(example.paths()[1]))
+    page.locator('input[type="file"]').set_input_files([str(path) for path in example.paths()[1].iterdir()])
     page.get_by_role("button", name="Import").first.click()
     page.get_by_role("link", name="Receipt and undo").wait_for()
     assert page.get_by_text("Conversations that were here already").is_visible()

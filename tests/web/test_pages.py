@@ -53,7 +53,7 @@ def test_the_example_is_one_click_away_and_goes_with_another(
 def test_a_dropped_export_is_imported_and_has_a_receipt(
     keeper: Client, archive: Archive, work: Callable[[], None]
 ) -> None:
-    text = example.paths()[1].read_bytes()
+    text = (example.paths()[1] / "WhatsApp Chat with Mum.txt").read_bytes()
     file = SimpleUploadedFile("WhatsApp Chat with Mum.txt", text)
     run = keeper.post("/import/", {"files": [file]})
     work()

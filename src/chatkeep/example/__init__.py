@@ -9,4 +9,4 @@ _HERE = Path(__file__).parent
 
 def paths() -> list[Path]:
     """The exports of the example, as a person would give them."""
-    return [_HERE / "chatgpt", _HERE / "WhatsApp Chat with Mum.txt"]
+    return [_HERE / "chatgpt", _HERE / "whatsapp"]

@@ -243,3 +243,14 @@ def test_a_file_that_is_no_archive_or_a_later_one_is_refused(tmp_path: Path) -> 
         archive._db.execute("PRAGMA user_version=1000")
     with pytest.raises(VaultTooNew):
         Archive.open(tmp_path / "later")
+
+
+def test_a_check_of_a_damaged_database_says_so(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        take(archive, *(talk(f"talk {number}", ["peas " * 200]) for number in range(200)))
+    path = tmp_path / "archive.sqlite3"
+    data = bytearray(path.read_bytes())
+    data[8192 * 3 : -8192] = bytes(len(data) - 8192 * 4)
+    path.write_bytes(data)
+    with Archive.open(tmp_path) as archive:
+        assert any("damaged" in problem.what for problem in archive.check())

@@ -74,3 +74,11 @@ def test_an_archive_serves_threads_that_come_and_go(archive: Archive) -> None:
     archive.close()
     archive.close()
     assert archive.search("peas").total == 1
+
+
+def test_connections_of_threads_that_have_ended_are_closed(archive: Archive) -> None:
+    for _ in range(5):
+        thread = threading.Thread(target=archive.count)
+        thread.start()
+        thread.join()
+    assert len(archive._connections) <= 2

@@ -59,7 +59,7 @@ class Archive:
         self._path = folder / "archive.sqlite3"
         self._files = folder / "attachments"
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -76,9 +76,9 @@ class Archive:
     def close(self) -> None:
         """Lets go of the files. Closing twice is no error."""
         with self._lock:
-            connections, self._connections = self._connections, []
+            connections, self._connections = self._connections, {}
             self._local = threading.local()
-        for connection in connections:
+        for connection in connections.values():
             connection.close()
 
     def __enter__(self) -> Archive:
@@ -97,7 +97,9 @@ class Archive:
             found = connect(self._path)
             self._local.connection = found
             with self._lock:
-                self._connections.append(found)
+                for thread in [thread for thread in self._connections if not thread.is_alive()]:
+                    self._connections.pop(thread).close()
+                self._connections[threading.current_thread()] = found
         return found
 
     def _writer(self) -> Writer:

@@ -9,7 +9,7 @@ from pathlib import Path
 from chatkeep.archive import index
 from chatkeep.archive.files import Files
 from chatkeep.archive.rows import unpack
-from chatkeep.archive.schema import begin, configure, connect, index_table, transaction
+from chatkeep.archive.schema import INDEX_VERSION, begin, configure, connect, index_table, transaction
 from chatkeep.archive.values import Reindexed
 from chatkeep.errors import ChatkeepError, Problem
 from chatkeep.model import revision
@@ -18,7 +18,13 @@ _SLICE = 500  # conversations indexed in one transaction
 
 
 def check(db: sqlite3.Connection, archive: str, files: Files) -> list[Problem]:
-    return [*_check_database(db), *_check_documents(db, archive), *_check_attachments(db, files)]
+    problems: list[Problem] = []
+    try:
+        for found in (_check_database(db), _check_documents(db, archive), _check_attachments(db, files)):
+            problems += found
+    except sqlite3.DatabaseError as wrong:
+        problems.append(Problem("archive.sqlite3", f"The database is damaged, and the check could not go on: {wrong}"))
+    return problems
 
 
 def _check_database(db: sqlite3.Connection) -> Iterator[Problem]:
@@ -84,7 +90,7 @@ def _begin_next(db: sqlite3.Connection) -> None:
     with transaction(db):
         tables = index.tables(db)
         version = db.execute("SELECT value FROM about WHERE name = 'next index version'").fetchone()
-        if len(tables) == 2 and version and version[0] == str(index.VERSION):
+        if len(tables) == 2 and version and version[0] == str(INDEX_VERSION):
             return
         if len(tables) == 2:
             db.execute(f"DROP TABLE {tables[1]}")
@@ -93,7 +99,7 @@ def _begin_next(db: sqlite3.Connection) -> None:
         configure(db, name)
         db.executemany(
             "INSERT OR REPLACE INTO about VALUES (?, ?)",
-            [("next index", name), ("next index version", str(index.VERSION)), ("next index reached", "0")],
+            [("next index", name), ("next index version", str(INDEX_VERSION)), ("next index reached", "0")],
         )
 
 
@@ -130,5 +136,6 @@ def _swap(db: sqlite3.Connection) -> None:
     with transaction(db):
         old, new = index.tables(db)
         db.execute("UPDATE about SET value = ? WHERE name = 'index'", (new,))
+        db.execute("INSERT OR REPLACE INTO about VALUES ('index version', ?)", (str(INDEX_VERSION),))
         db.execute("DELETE FROM about WHERE name LIKE 'next index%'")
         db.execute(f"DROP TABLE {old}")

@@ -24,7 +24,7 @@ from chatkeep.archive.values import Found, Hit
 from chatkeep.selection import Selection
 
 COUNTED = 10_000
-RANKED = 2000
+RANKED = 1500
 SCANNED = 100_000  # matches looked at, at most, when conditions must be asked of each
 _TITLE_COUNTS = 2.0
 _READ = 8000  # characters of a long text that count for its rank

@@ -11,8 +11,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
-VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
-
 # `text` stands first, as places in the first column take the least room.
 COLUMNS = "text, title, hidden, tags"
 _VALUES = """

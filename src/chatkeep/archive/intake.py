@@ -309,7 +309,7 @@ class Intake:
         found = prints(new)
         if not found:
             return []
-        self._writer.flush()
+        self._writer.flush_prints()
         shared = self._writer.reader.execute(
             "SELECT id FROM (SELECT document, count(*) AS shared FROM json_each(?) CROSS JOIN prints "
             "ON print = value GROUP BY document) JOIN documents ON number = document "

@@ -13,6 +13,7 @@ from chatkeep.archive.words import treated
 from chatkeep.errors import Busy, Damaged, QuotaFull, VaultTooNew
 
 WAIT_S = 30.0
+INDEX_VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
 _TRY_AGAIN_S = 0.003
 
 TABLES = """
@@ -103,7 +104,7 @@ def _first(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     connection.execute(index_table("found_1"))
     configure(connection, "found_1")
-    connection.execute("INSERT INTO about VALUES ('index', 'found_1')")
+    connection.execute("INSERT INTO about VALUES ('index', 'found_1'), ('index version', ?)", (str(INDEX_VERSION),))
 
 
 def configure(connection: sqlite3.Connection, index: str) -> None:

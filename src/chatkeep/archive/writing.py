@@ -157,6 +157,11 @@ class Writer:
             self._send()
         self._settle()
 
+    def flush_prints(self) -> None:
+        """Writes what waits if a conversation among it could be taken for another one."""
+        if any(put.prepared.prints for put in self._waiting.values()):
+            self.flush()
+
     def tick(self) -> int:
         """The greatest counter of a stamp that the archive has seen."""
         found = self.reader.execute("SELECT clock FROM counters WHERE archive = ?", (self.archive,)).fetchone()

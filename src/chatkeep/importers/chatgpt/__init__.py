@@ -48,7 +48,7 @@ class ChatGPT:
             yield from self._conversations(member, layout, store)
         if layout.left_aside:
             names = ", ".join(sorted(set(layout.left_aside)))
-            note = f"The export also holds {names}, which Chatkeep does not read. Keep the export if they matter to you."
+            note = f"The export also holds {names}, which Chatkeep does not read. Keep the export if that matters."
             yield Record(source.label, b"", partial(Loaded, notes=(note,)))
 
     def _conversations(self, member: Member, layout: Layout, store: Store) -> Iterator[Record | Problem]:

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from chatkeep.exporters.registry import EXPORTERS
+from chatkeep.importers import registry as importers
+from chatkeep.providers import providers
+
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "chatkeep"
 LOCKS = ("requirements/run.txt", "requirements/test.txt")
@@ -126,6 +130,22 @@ def test_links_of_every_page_lead_somewhere() -> None:
         and not (ROOT / page).parent.joinpath(target).exists()
     ]
     assert dead == []
+
+
+def test_every_platform_provider_and_format_has_its_page() -> None:
+    def without_page(folder: str, names: Iterable[str]) -> list[str]:
+        return [name for name in names if not (ROOT / "docs" / folder / f"{name}.md").exists()]
+
+    assert len(importers.ALL) > 3
+    assert without_page("platforms", (importer.platform for importer in importers.ALL)) == []
+    assert without_page("providers", (provider.name for provider in providers())) == []
+    assert without_page("formats", EXPORTERS) == []
+
+
+def test_pages_that_the_code_refers_to_exist() -> None:
+    referred = {page for _, text in texts(".py") for page in re.findall(r"docs/[\w/-]+\.md", text)}
+    assert "docs/cli.md" in referred
+    assert [page for page in sorted(referred) if not (ROOT / page).exists()] == []
 
 
 def errors_in_source() -> set[str]:

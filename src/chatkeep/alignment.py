@@ -16,16 +16,18 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from bisect import bisect_left
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import msgspec
 
-from chatkeep.model import Conversation, Message, Participant, identify
+from chatkeep.model import Conversation, Message, Part, Participant, encode_message, identify
 
 DISTINCTIVE = 24  # bytes of text that two chats do not share by chance
+RUN = 3  # pairs in a row that show a change of clocks
 WINDOW = 4  # short messages in a row that stand for one distinctive text
 ENOUGH = 3.0  # weight of the messages that must agree; less will do where title, names and times agree as well
 ENOUGH_WITH_NAMES = 0.9
@@ -84,13 +86,21 @@ def content_key(message: Message, *, is_system: bool) -> str:
     kind = message.unknown.get("kind")
     if kind == "call":
         return f"{_WORDED}call"
-    pieces = [_ATTACHED + part.caption if part.type == "attachment" else part.text for part in message.parts]
-    text = "\n".join(pieces)
+    text = "\n".join(_words_of(part) for part in message.parts)
     if kind == "poll":
         text = _WORDED + (text.split("\n", 2)[1:2] or [""])[0]
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_INVISIBLE))
     return " ".join(text.split())
+
+
+def _words_of(part: Part) -> str:
+    if part.type == "attachment":
+        return _ATTACHED + part.caption
+    if part.type == "text":
+        return part.text
+    whole = encode_message(Message(id="", parts=(part,)))
+    return f"{part.text}{_WORDED}{part.type} {hashlib.sha256(whole).hexdigest()[:16]}"
 
 
 class Numbering:
@@ -217,7 +227,7 @@ def _unique_pairs(known: _Side, new: _Side) -> list[tuple[int, int]]:
 
 
 def _landmarks(side: _Side) -> dict[tuple[object, ...], int]:
-    """What occurs once: long texts, rows of short ones, and what was said in a minute."""
+    """What occurs once: long texts, rows of short ones, names of files, and what was said in a minute."""
     found: dict[tuple[object, ...], int | None] = {}
     for place, at in enumerate(side.said):
         key = side.keys[at]
@@ -225,6 +235,7 @@ def _landmarks(side: _Side) -> dict[tuple[object, ...], int]:
         row = side.said[place : place + WINDOW]
         if len(row) == WINDOW:
             marks.append(("row", *(side.keys[one] for one in row)))
+        marks += [("file", part.name) for part in side.messages[at].parts if part.type == "attachment" and part.name]
         if key and side.minutes[at] is not None:
             marks.append(("minute", side.minutes[at], key))
         for mark in marks:
@@ -266,11 +277,17 @@ def _steady(chain: list[tuple[int, int]], known: _Side, new: _Side, *, swap: boo
     if not timed:
         return []
     constant = Counter(shift for _, _, shift in timed).most_common(1)[0][0]
-    return [one for one in timed if _is_near(one[2] - constant)]
+    near = [
+        (left, right, constant + hour) for left, right, shift in timed if (hour := _hour(shift - constant)) is not None
+    ]
+    runs = [list(run) for _, run in groupby(near, key=lambda one: one[2])]
+    # One pair an hour aside is a chance; where clocks were changed, all that follow are.
+    return [one for run in runs if run[0][2] == constant or len(run) >= RUN for one in run]
 
 
-def _is_near(difference: int) -> bool:
-    return abs(difference) <= 1 or abs(abs(difference) - _HOUR) <= 1
+def _hour(difference: int) -> int | None:
+    """The difference to the constant [minutes]: none, or an hour, a minute more or less; None for another one."""
+    return next((hour for hour in (0, _HOUR, -_HOUR) if abs(difference - hour) <= 1), None)
 
 
 def _new_minute(new: _Side, place: int, swap: bool) -> int | None:
@@ -283,12 +300,16 @@ def _new_minute(new: _Side, place: int, swap: bool) -> int | None:
 def _match_rest(known: _Side, new: _Side, match: _Match) -> None:
     """Pair what is left: the same words of the same person in the same minute; notices; and what was changed since."""
     taken = set(match.pairs.values())
+    bounds = _Bounds(match, len(known.messages))
+    first = match.anchors[0] if match.anchors else 0
+    # A cut begins with the last of several alike, so what stands before the first anchor is paired backwards.
+    places = [*reversed(range(first)), *range(first, len(new.messages))]
     for name in (_by_words, _by_minute, _by_change):
-        waiting: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
+        waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for at in range(len(known.messages)):
             if at not in taken and (mark := name(known, at, known.minutes[at], known.messages[at].author)):
                 waiting[mark].append(at)
-        for at in range(len(new.messages)):
+        for at in places:
             if at in match.pairs:
                 continue
             minute = _new_minute(new, at, match.swap)
@@ -296,8 +317,24 @@ def _match_rest(known: _Side, new: _Side, match: _Match) -> None:
             author = match.authors.get(new.messages[at].author, "")
             mark = name(new, at, moved, author)
             if mark and (queue := waiting.get(mark)) and (name is not _by_change or _is_change(known, new, queue, at)):
-                match.pairs[at] = queue.popleft()
+                match.pairs[at] = queue.pop(bounds.choose(queue, at, from_the_end=at < first))
                 taken.add(match.pairs[at])
+
+
+class _Bounds:
+    """Between which places of the known document a message of the new one belongs, by the anchors around it."""
+
+    def __init__(self, match: _Match, end: int) -> None:
+        self._anchors = match.anchors
+        self._known = [-1, *(match.pairs[at] for at in match.anchors), end]
+
+    def choose(self, queue: list[int], at: int, *, from_the_end: bool) -> int:
+        """Which of the known places that wait to take: one between the anchors, else the first of all."""
+        place = bisect_left(self._anchors, at)
+        low, high = bisect_left(queue, self._known[place] + 1), bisect_left(queue, self._known[place + 1])
+        if low < high:
+            return high - 1 if from_the_end else low
+        return 0
 
 
 def _by_words(side: _Side, at: int, minute: int | None, author: str) -> tuple[object, ...]:
@@ -312,7 +349,7 @@ def _by_change(side: _Side, at: int, minute: int | None, author: str) -> tuple[o
     return () if side.notices[at] or minute is None or not author else (minute, author)
 
 
-def _is_change(known: _Side, new: _Side, queue: deque[int], at: int) -> bool:
+def _is_change(known: _Side, new: _Side, queue: list[int], at: int) -> bool:
     """Whether the one message that waits may be the same before or after it was edited, deleted or left out."""
     if len(queue) != 1:
         return False
@@ -503,10 +540,12 @@ def _place(messages: list[Message], fixed: list[bool]) -> None:
     for at in range(len(messages) - 2, -1, -1):
         if not fixed[at] and spots[at] >= spots[at + 1]:
             spots[at] = (spots[at + 1][0], spots[at + 1][1] - 1)
+    moved = [not one for one in fixed]
     for at in range(1, len(messages)):
-        # No room between two known ones in one minute: the later one moves on, and its higher place wins a merge.
-        if spots[at] <= spots[at - 1] and not (fixed[at] and fixed[at - 1]):
+        # No room between two known ones in one minute: the later ones move on, and a higher place wins a merge.
+        if spots[at] <= spots[at - 1] and (not fixed[at] or moved[at - 1]):
             spots[at] = (spots[at - 1][0], spots[at - 1][1] + 1)
+            moved[at] = True
     for at, (time, order) in enumerate(spots):
         message = messages[at]
         if (time, order) != _spot(message):

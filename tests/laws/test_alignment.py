@@ -5,6 +5,7 @@ Chats are made up here, written as WhatsApp writes them on some phone, read by t
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chatkeep.alignment import align, fingerprints
+from chatkeep.importers.claude_code import CLAUDE_CODE
 from chatkeep.importers.whatsapp import WHATSAPP, WhatsApp
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, Message
@@ -178,6 +180,19 @@ def test_all_at_once_is_still_the_same_chat(seed: int, hours: int, cuts: tuple[i
 
 
 @quickly
+@given(seed=SEEDS, absent=st.sets(st.integers(0, 60), max_size=9), style=STYLES, is_new=st.booleans())
+def test_messages_deleted_on_one_side_come_back(seed: int, absent: set[int], style: str, is_new: bool) -> None:
+    """Each has words of its own here: which of two alike was deleted, nobody can tell."""
+    events = [Event(one.at, one.who, one.kind, f"{one.text} {at}") for at, one in enumerate(chat(seed))]
+    fewer = [one for at, one in enumerate(events) if at not in absent]
+    first, second = (events, fewer) if is_new else (fewer, events)
+    aligned = align(known := Phone(style).export(first), Phone("german").export(second))
+    assert aligned is not None
+    texts = {event.text: event for event in events if event.kind == "text"}
+    assert [says(one) for one in merge(known, aligned).messages if says(one) in texts] == list(texts)
+
+
+@quickly
 @given(seed=SEEDS)
 def test_aligning_twice_changes_nothing(seed: int) -> None:
     events = chat(seed)
@@ -266,6 +281,34 @@ def test_a_file_that_comes_with_a_later_export_fills_the_place_of_the_one_left_o
         assert not last.previous
         assert last.parts[0].sha256
         assert last.parts[0].name == "IMG-20230815-WA0000.jpg"
+
+
+def test_a_cut_among_messages_that_are_alike_leaves_the_earlier_ones_out() -> None:
+    lines = ["15/08/2023, 21:00 - Ben: <Media omitted>"] * 3
+    lines += [f"15/08/2023, 21:{minute} - Ana: {' '.join(WORDS[minute - 10 :])} {minute}" for minute in range(10, 18)]
+    name = "WhatsApp Chat with Ben.txt"
+    [known] = read(WHATSAPP, source_of({name: "\n".join(lines).encode()})).conversations
+    [cut] = read(WHATSAPP, source_of({name: "\n".join(lines[2:]).encode()})).conversations
+    aligned = align(known, cut)
+    assert aligned is not None
+    assert [one.id for one in aligned.messages] == [one.id for one in known.messages[2:]]
+
+
+def test_calls_of_tools_without_a_text_are_told_apart() -> None:
+    def line(number: int) -> dict[str, object]:
+        block = {"type": "tool_use", "id": f"t{number}", "name": "Bash", "input": {"command": f"step {number}"}}
+        stamp = f"2026-03-02T10:00:{number:02}.000Z"
+        return {"type": "assistant", "timestamp": stamp, "message": {"role": "assistant", "content": [block]}}
+
+    def export(numbers: range) -> Conversation:
+        data = json.dumps({"loglines": [line(number) for number in numbers]}).encode()
+        return read(CLAUDE_CODE, source_of({"session.json": data})).conversations[0]
+
+    known, new = export(range(12)), export(range(3, 15))
+    aligned = align(known, new)
+    assert aligned is not None
+    joined = merge(known, aligned)
+    assert [one.parts[0].call_id for one in joined.messages] == [f"t{number}" for number in range(15)]
 
 
 def test_conversations_of_two_platforms_are_never_one() -> None:

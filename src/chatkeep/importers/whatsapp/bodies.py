@@ -68,6 +68,13 @@ _KINDS_BY_WORD = {"PHOTO": "image", "VIDEO": "video", "AUDIO": "audio", "STICKER
 _KINDS_BY_PREFIX = {"IMG": "image", "VID": "video", "AUD": "audio", "PTT": "audio", "STK": "sticker", "DOC": "document"}
 
 
+# Most bodies are no words of WhatsApp's: their first letters tell.
+_BEFORE_WORDS = LEADING + " \t\u00a0<"
+_BEGINNINGS = frozenset(
+    phrase[:2] for phrase in (*words.PLACEHOLDERS, *words.DELETED, *words.POLL, *words.LIVE_PLACE, *words.CALLS)
+)
+
+
 class Body(NamedTuple):
     """What a body means. kind: poll, place, call or "" ; notice: WhatsApp says it, not a person."""
 
@@ -159,7 +166,9 @@ def read_body(text: str, *, take: Take, known: Callable[[str], bool], person: bo
 
 
 def _words(text: str) -> str:
-    """The words of the first line of a body, where it is short enough to be WhatsApp's own; else ""."""
+    """The words of the first line of a body, where they may be WhatsApp's own; else ""."""
+    if text[:16].lstrip(_BEFORE_WORDS)[:2].casefold()[:2] not in _BEGINNINGS:
+        return ""
     first = text[: _LONGEST_WORDS + 1].partition("\n")[0]
     return bare(first) if len(first) <= _LONGEST_WORDS else ""
 

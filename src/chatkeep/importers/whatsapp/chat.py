@@ -15,7 +15,7 @@ from chatkeep.importers import Keep, Loaded
 from chatkeep.importers.whatsapp.bodies import Body, attachment, read_body
 from chatkeep.importers.whatsapp.dates import Order, calendar_day
 from chatkeep.importers.whatsapp.files import Files
-from chatkeep.importers.whatsapp.heads import Head
+from chatkeep.importers.whatsapp.heads import Head, Heads
 from chatkeep.importers.whatsapp.lines import Lines
 from chatkeep.importers.whatsapp.marks import LEADING, clean_name, name_key
 from chatkeep.importers.whatsapp.survey import Survey, survey
@@ -159,13 +159,13 @@ class _Chat:
     # -------------------------------------------------------------- the text
 
     def _entries(self) -> Iterator[_Entry]:
-        lines = Lines(self.member)
+        lines, heads, layouts = Lines(self.member), Heads(), self.survey.layouts
         head: Head | None = None
         body: list[str] = []
         index = -1
         for line in lines:
-            found = self.survey.head(line)
-            if found is None:
+            found = heads.of(line)
+            if found is None or found.layout not in layouts:
                 (self.before if head is None else body).append(line)
                 continue
             if head is not None:

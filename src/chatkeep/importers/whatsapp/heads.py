@@ -89,6 +89,25 @@ def head_of(line: str) -> Head | None:
     return Head(layout, *numbers, clock, found.end(), padded, capital)
 
 
+class Heads:
+    """Reads heads one line after the other. Lines of one minute often begin alike, and are then read once."""
+
+    def __init__(self) -> None:
+        self._start = ""
+        self._head: Head | None = None
+
+    def of(self, line: str) -> Head | None:
+        """The head at the start of a line, or None."""
+        if self._start and line.startswith(self._start):
+            return self._head
+        if not could_begin(line):
+            return None
+        head = head_of(line)
+        if head is not None:
+            self._start, self._head = line[: head.rest], head
+        return head
+
+
 @lru_cache(maxsize=4096)
 def _shape(
     clock_first: bool, mark: str, first: int, third: int, between: str, after: str, seconds: bool, dash: str

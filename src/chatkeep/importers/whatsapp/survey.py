@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chatkeep.importers.whatsapp.bodies import picture_day
 from chatkeep.importers.whatsapp.dates import Dates, Order, decide
-from chatkeep.importers.whatsapp.heads import Head, Layout, could_begin, head_of
+from chatkeep.importers.whatsapp.heads import Head, Heads, Layout
 from chatkeep.importers.whatsapp.marks import LEADING, clean_name
 
 MAX_LAYOUTS = 64
@@ -44,13 +44,6 @@ class Survey:
     heads: int
     names: dict[str, int]
     longer: dict[str, str]
-
-    def head(self, line: str) -> Head | None:
-        """The head of a line that begins a message of this chat."""
-        if not could_begin(line):
-            return None
-        head = head_of(line)
-        return head if head is not None and head.layout in self.layouts else None
 
     def speaker(self, rest: str) -> tuple[str, str] | None:
         """The name as written and the body, where a person speaks in what follows a head; None for a notice."""
@@ -92,10 +85,9 @@ def survey(lines: Iterable[str], *, day_first: bool | None) -> Survey:
     seen: dict[Layout, _Seen] = {}
     names: dict[str, list[str | int]] = {}
     index = 0
+    heads = Heads()
     for line in lines:
-        if not could_begin(line):
-            continue
-        head = head_of(line)
+        head = heads.of(line)
         if head is None or (head.layout not in seen and len(seen) >= MAX_LAYOUTS):
             continue
         one = seen.setdefault(head.layout, _Seen(first=index, sample=head))

@@ -149,7 +149,7 @@ def test_chat_text_cannot_steer_the_terminal(chatkeep: Command, tmp_path: Path) 
         out = chatkeep(*arguments).out
         assert "red" in out or "next" in out, arguments
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", out), arguments
-    assert "\\x1b]0;owned" in chatkeep("list").out
+    assert "\\x1b]0;owned" in chatkeep("list", "--trashed").out
 
 
 def test_what_steers_is_shown_and_what_is_text_stays() -> None:

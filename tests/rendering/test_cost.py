@@ -7,6 +7,8 @@ import time
 import pytest
 
 from chatkeep.rendering import to_html
+from chatkeep.rendering.markdown import MAX_LENGTH as MAX_MARKDOWN
+from chatkeep.rendering.texts import MAX_LENGTH
 from chatkeep.testing.hostile import wrongs
 
 MILLION = 1_000_000
@@ -41,16 +43,14 @@ FAMILIES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("markup", ["plain", "whatsapp", "markdown", "html"])
-def test_a_million_characters_take_about_a_second(family: str, markup: str) -> None:
+def test_a_million_characters_take_about_a_second(family: str) -> None:
     sign = FAMILIES[family]
-    for size in (65_000, MILLION):
+    for markup, size in (("plain", MILLION), ("html", MILLION), ("whatsapp", MAX_LENGTH), ("markdown", MAX_MARKDOWN)):
         text = (sign * (size // len(sign) + 1))[:size]
         began = time.process_time()
-        html = to_html(text, markup)
-        # The promise is one second; the machine that tests may be three times slower and busy.
-        assert time.process_time() - began < 4
-        assert html or sign.startswith(("\ue200", "<"))
+        to_html(text, markup)
+        # The promise is one second; the machine that tests may be three times slower.
+        assert time.process_time() - began < 3, markup
 
 
 @pytest.mark.parametrize("text", ["> " * 5000 + "deep", "- " * 5000 + "deep", "*" * 5000 + "deep", "[" * 5000 + "deep"])

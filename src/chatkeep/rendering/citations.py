@@ -23,7 +23,7 @@ OPEN, CLOSE = "\ue200", "\ue201"
 _SEPARATOR = "\ue202"
 _NUMBER = re.compile(f"{OPEN}(\\d{{1,4}}){CLOSE}")
 _MARK = re.compile(
-    f"{OPEN}[A-Za-z_]+(?:{_SEPARATOR}[^{OPEN}{CLOSE}]*)?(?:{CLOSE}|\\Z)|【\\d[\\d:]*†[^】\\n]*】|[\ue200-\ue206]"
+    f"{OPEN}[A-Za-z_]+(?:{_SEPARATOR}[^{OPEN}{CLOSE}]*)?(?:{CLOSE}|\\Z)|【\\d[\\d:]{{0,9}}†[^【】\\n]{{0,300}}】|[\ue200-\ue206]"
 )
 _LEFT_OVER = re.compile("[\ue200-\ue206]")
 _SIGNS = "\ue200\ue201\ue202\ue203\ue204\ue205\ue206†"

@@ -13,11 +13,11 @@ index and for queries alike:
 
 from __future__ import annotations
 
-import itertools
 import re
 import sys
 import unicodedata
 from array import array
+from operator import add
 
 # What unicode61 does right by itself: Latin, Cyrillic without ё, punctuation, signs of currency, arrows, mathematics.
 _ORDINARY = "\x00-\xac\xae-\u02ff\u0400\u0402-\u0450\u0452-\u052f\u2000-\u200a\u200e-\u2027\u2030-\u205e\u20a0-\u20bf"
@@ -47,6 +47,8 @@ _MARK = re.compile(
 )
 _WIDE = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 _RUN = re.compile(f"[{_SPACELESS}]+|[{_EMOJI}]")
+_EMOJI_ALONE = re.compile(f"[{_EMOJI}]")
+_SPACE = array("I", [32])
 _LAST_RUN = re.compile(f"[{_SPACELESS}]+\\Z")
 
 
@@ -57,7 +59,10 @@ def is_special(text: str) -> bool:
 
 def treated(text: str) -> str:
     """The text as it goes to the tokenizer of the index."""
-    return text if text.isascii() else _RUN.sub(_split, normal(text))
+    if text.isascii():
+        return text
+    text = normal(text)
+    return _RUN.sub(_split if _MARK.search(text) else _split_plain, text)
 
 
 def normal(text: str) -> str:
@@ -82,31 +87,31 @@ def is_private(char: str) -> bool:
     return unicodedata.category(char) == "Co"
 
 
+def _split_plain(found: re.Match[str]) -> str:
+    """An emoji, or the pairs of a run without marks. Texts in Chinese are one run after another: this is for speed."""
+    run = found[0]
+    if len(run) < 12:
+        if len(run) == 1 and _EMOJI_ALONE.match(run):
+            return f" {_emoji(run)} "
+        return f" {' '.join(map(add, run, run[1:]))} {run[-1]} "
+    codes = array("I", run.encode(_WIDE))
+    result = _SPACE * (3 * len(codes) + 1)
+    result[1::3] = codes
+    result[2::3] = codes[1:] + _SPACE
+    return result.tobytes().decode(_WIDE)
+
+
 def _split(found: re.Match[str]) -> str:
     run = found[0]
-    if len(run) == 1 and (emoji := _emoji(run)):
-        return f" {emoji} "
-    if _MARK.search(run) is None:
-        return _pairs(run)
+    if len(run) == 1 and _EMOJI_ALONE.match(run):
+        return f" {_emoji(run)} "
     characters = _characters(run)
-    pairs = [a + b for a, b in itertools.pairwise(characters)]
-    return f" {' '.join([*pairs, characters[-1]])} "
-
-
-def _pairs(run: str) -> str:
-    """The same for a run without marks. Texts in Chinese are one run after another, so this goes by whole arrays."""
-    codes = array("I", run.encode(_WIDE))
-    result = array("I", [32]) * (3 * len(codes) + 1)
-    result[1::3] = codes
-    result[2::3] = codes[1:] + array("I", [32])
-    return result.tobytes().decode(_WIDE)
+    return f" {' '.join(map(add, characters, characters[1:]))} {characters[-1]} "
 
 
 def _emoji(char: str) -> str:
     code = ord(char)
-    if code >= 0x1F000 and code < 0x1FB00:
-        return chr(0xF0000 + (code & 0xFFFF))
-    return "" if re.match(f"[{_SPACELESS}]", char) else chr(0x100000 + code)
+    return chr(0xF0000 + (code & 0xFFFF)) if code >= 0x1F000 else chr(0x100000 + code)
 
 
 def _characters(run: str) -> list[str]:

@@ -372,17 +372,20 @@ class _Transaction:
         self.takes_part += ((number, person) for person in people.values())
         self.needs += ((number, sha256, *what) for sha256, what in new.needs.items())
         self.prints += ((found, number) for found in new.prints)
+        next_rows, messages = self.next_rows, self.messages
         for one, tag in zip(new.messages, tags, strict=True):
-            row = kept.get(one.id)
+            row = kept.get(one.id) if kept else None
             if row is None:
-                row = self._next_row(one.month)
+                if (row := next_rows.get(one.month)) is None:
+                    row = self._first_row(one.month)
+                next_rows[one.month] = row + 1
                 if one.text:
                     self.texts.append((row, one.kind, tag, one.text))
                     if not new.trashed:
                         self.to_index.append(row)
                         if one.kind & SPECIAL:
                             self.treated.append((row, treated(one.text)))
-            self.messages.append(
+            messages.append(
                 (
                     row,
                     number,
@@ -398,17 +401,14 @@ class _Transaction:
                 )
             )
 
-    def _next_row(self, month: int) -> int:
-        row = self.next_rows.get(month)
-        if row is None:
-            found = self.db.execute(
-                "SELECT max(coalesce((SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), ?1 - 1), "
-                "coalesce((SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2), ?1 - 1))",
-                (month << ROW_BITS, (month + 1) << ROW_BITS),
-            )
-            row = int(found.fetchone()[0]) + 1
-        self.next_rows[month] = row + 1
-        return row
+    def _first_row(self, month: int) -> int:
+        """The first free row of a month. Rows that stay while their document is written anew are in `texts` alone."""
+        found = self.db.execute(
+            "SELECT max(coalesce((SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), ?1 - 1), "
+            "coalesce((SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2), ?1 - 1))",
+            (month << ROW_BITS, (month + 1) << ROW_BITS),
+        )
+        return int(found.fetchone()[0]) + 1
 
     def _person(self, one: tuple[str, str, str]) -> int:
         number = self.people.get(one)

@@ -115,7 +115,7 @@ def test_redacted_words_stand_nowhere(exporter: Exporter) -> None:
         Part(type="code", text="secret()", language="secret"),
         Part(type="tool_call", name="secret", input={"secret": ["secret"]}),
         Part(type="attachment", missing=True, name="secret.pdf", caption="secret", transcript="secret"),
-        Part(type="citation", title="secret", url="https://secret.example"),
+        Part(type="citation", title="secret", text="secret words", url="https://secret.example"),
         Part(type="thinking", text="secret"),
         Part(type="unknown", kind="secret", raw="secret"),
     ]

@@ -83,3 +83,12 @@ def test_marks_inside_code_are_dropped() -> None:
     html = message_to_html(parts)
     assert "\ue200" not in html
     assert "<code>a</code>" in html
+
+
+def test_what_a_source_says_is_quoted_by_its_beginning() -> None:
+    parts = [Part(type="citation", text="It is <b>blue</b>.\n" + "word " * 100, **SKY)]
+    assert "The sky <https://sky.example/a?b=1&c=2> “It is <b>blue</b>. word" in to_text(parts)
+    assert to_text(parts).endswith("…”")
+    assert len(to_text(parts)) < 400
+    assert "<q>It is &lt;b&gt;blue" in message_to_html(parts)
+    assert "“It is \\<b>blue\\</b>. word" in to_markdown(parts)

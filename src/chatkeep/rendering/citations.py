@@ -19,6 +19,8 @@ from chatkeep import exact
 from chatkeep.model import Part
 from chatkeep.rendering import links
 
+MAX_QUOTE = 300  # characters of what a source says; a page that was read may be long
+
 OPEN, CLOSE = "\ue200", "\ue201"
 _SEPARATOR = "\ue202"
 _NUMBER = re.compile(f"{OPEN}(\\d{{1,4}}){CLOSE}")
@@ -30,12 +32,15 @@ _SIGNS = "\ue200\ue201\ue202\ue203\ue204\ue205\ue206†"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """One thing that a message cites. number: from 1, in the order of the message; url: safe, or ""."""
+    """One thing that a message cites. number: from 1, in the order of the message; url: safe, or "".
+
+    quote: the beginning of what it says there, if the platform kept that.
+    """
 
     number: int
     title: str
     url: str
-    text: str = ""
+    quote: str = ""
 
 
 def is_cited(text: str) -> bool:
@@ -75,8 +80,12 @@ def anchored(parts: Sequence[Part]) -> tuple[Part, ...]:
         else part
         for part in shown
     ]
-    cited = [Part(type="citation", text=_anchor(note.number), title=note.title, url=note.url) for note in notes]
-    return (*marked, *cited)
+    return (*marked, *(_cited(note) for note in notes))
+
+
+def _cited(note: Note) -> Part:
+    kept = {"matched_text": _anchor(note.number)}
+    return Part(type="citation", text=note.quote, title=note.title, url=note.url, unknown=kept)
 
 
 def _anchor(number: int) -> str:
@@ -124,9 +133,11 @@ def _number(cited: Iterable[Part]) -> tuple[list[Note], dict[str, list[int]], _P
 def _noted(part: Part, notes: dict[tuple[str, str], Note]) -> Note:
     url = links.safe(exact.readable(part.url)) or ""
     quoted = "" if _MARK.search(part.text) else exact.readable(part.text)
-    title = exact.readable(part.title or part.name or part.url) or quoted[:120] or "Source"
-    key = (url, "" if url else title)
-    return notes.setdefault(key, Note(number=len(notes) + 1, title=title, url=url, text=quoted))
+    title = exact.readable(part.title or part.name or part.url) or "Source"
+    words = " ".join(quoted.split())
+    quote = words if len(words) <= MAX_QUOTE else words[:MAX_QUOTE].rstrip() + "…"
+    key = (url, "" if url else title + quote)
+    return notes.setdefault(key, Note(number=len(notes) + 1, title=title, url=url, quote=quote))
 
 
 def _quoted_marks(part: Part) -> list[str]:

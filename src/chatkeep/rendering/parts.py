@@ -177,6 +177,7 @@ def _notes(notes: Sequence[Note]) -> Iterator[str]:
 
 
 def _source_link(note: Note) -> str:
+    quote = f" <q>{escape(note.quote)}</q>" if note.quote else ""
     if not note.url:
-        return escape(note.title)
-    return f'<a href="{escape(note.url)}" rel="noopener noreferrer nofollow">{escape(note.title)}</a>'
+        return escape(note.title) + quote
+    return f'<a href="{escape(note.url)}" rel="noopener noreferrer nofollow">{escape(note.title)}</a>{quote}'

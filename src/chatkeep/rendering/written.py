@@ -142,7 +142,8 @@ def _attachment_as_markdown(part: Part, attachment_url: AttachmentUrl) -> str:
 def _footnotes(notes: Sequence[Note], footnote: str) -> Iterator[str]:
     for note in notes:
         title = escape_markdown(note.title)
-        yield f"[^{footnote}{note.number}]: " + (f"[{title}](<{note.url}>)" if note.url else title)
+        quote = f" “{escape_markdown(note.quote)}”" if note.quote else ""
+        yield f"[^{footnote}{note.number}]: " + (f"[{title}](<{note.url}>)" if note.url else title) + quote
 
 
 # ------------------------------------------------------------------ Markdown that stands for itself
@@ -302,4 +303,5 @@ def _indented(label: str, text: str) -> str:
 
 def _source_lines(notes: Sequence[Note]) -> Iterator[str]:
     for note in notes:
-        yield f"[{note.number}] {note.title}" + (f" <{note.url}>" if note.url and note.url != note.title else "")
+        address = f" <{note.url}>" if note.url and note.url != note.title else ""
+        yield f"[{note.number}] {note.title}{address}" + (f" “{note.quote}”" if note.quote else "")

@@ -126,7 +126,8 @@ class _Run:
 
     def write_one(self, conversations: Iterable[Conversation]) -> None:
         name = f"conversations{self._exporter.suffix}"
-        self._add(self._out.write(name, self._encoded(self._joined(conversations))))
+        pieces = self._encoded(self._joined(conversations))
+        self._add(self._out.write(name, pieces if self._out.single else _after_all(pieces)))
 
     def _joined(self, conversations: Iterable[Conversation]) -> Iterator[str]:
         exporter, customisation = self._exporter, self._customisation
@@ -231,6 +232,20 @@ class _Run:
             return None
         self._copied.add(part.sha256)
         return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _after_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces once all have been made: while they are, attachments are written, and an output writes one at a time."""
+    spool = SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115  closed when all is read, or forgotten
+    for piece in pieces:
+        spool.write(piece)
+    spool.seek(0)
+
+    def again() -> Iterator[bytes]:
+        with spool:
+            yield from iter(lambda: spool.read(_PIECE), b"")
+
+    return again()
 
 
 class _Listing:

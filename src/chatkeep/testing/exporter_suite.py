@@ -118,6 +118,18 @@ class ExporterSuite:
         assert stream.getvalue() == place.read_bytes()
         assert done.files == 1
 
+    def test_one_file_in_a_folder_or_a_zip_has_its_attachments_beside_it(self, tmp_path: Path) -> None:
+        for place in (tmp_path / "out", tmp_path / "out.zip"):
+            done = self._export(place, kept=tmp_path, files="one")
+            assert (done.files, done.attachments, done.left_out, done.problems) == (5, 4, 0, [])
+        written = _tree(tmp_path / "out")
+        name = f"conversations{self.exporter.suffix}"
+        assert {hashlib.sha256(data).hexdigest() for path, data in written.items() if path != name} == set(
+            museum.ATTACHMENTS
+        )
+        with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+            assert {path: packed.read(path) for path in packed.namelist()} == written
+
     def test_nothing_is_written_of_nothing(self, tmp_path: Path) -> None:
         stream = io.BytesIO()
         done = self._export(Stream(stream), kept=tmp_path, conversations=iter(()))

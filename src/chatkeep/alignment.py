@@ -17,7 +17,7 @@ import hashlib
 import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -113,11 +113,15 @@ class Numbering:
         self.conversation = conversation
         self._platform = platform
         self._taken = set(taken)
+        self._alike: Counter[str] = Counter()
 
     def __call__(self, draft: Message) -> Message:
-        when, key, number = draft.local_time or draft.sent_at, draft.source_id, 0
-        while (name := self._id(when, draft.author, key, number)) in self._taken:
-            number += 1
+        when, key = draft.local_time or draft.sent_at, draft.source_id
+        name = first = self._id(when, draft.author, key, 0)
+        while name in self._taken:
+            # Counted, not searched: of a chat without dates thousands of messages are alike.
+            self._alike[first] += 1
+            name = self._id(when, draft.author, key, self._alike[first])
         self._taken.add(name)
         return msgspec.structs.replace(draft, id=name, source_id="")
 
@@ -230,17 +234,24 @@ def _landmarks(side: _Side) -> dict[tuple[object, ...], int]:
     """What occurs once: long texts, rows of short ones, names of files, and what was said in a minute."""
     found: dict[tuple[object, ...], int | None] = {}
     for place, at in enumerate(side.said):
-        key = side.keys[at]
-        marks: list[tuple[object, ...]] = [("text", key)] if _is_distinctive(key) else []
-        row = side.said[place : place + WINDOW]
-        if len(row) == WINDOW:
-            marks.append(("row", *(side.keys[one] for one in row)))
-        marks += [("file", part.name) for part in side.messages[at].parts if part.type == "attachment" and part.name]
-        if key and side.minutes[at] is not None:
-            marks.append(("minute", side.minutes[at], key))
-        for mark in marks:
+        for mark in _marks(side, place, at):
             found[mark] = None if mark in found else at
     return {mark: at for mark, at in found.items() if at is not None}
+
+
+def _marks(side: _Side, place: int, at: int) -> Iterator[tuple[object, ...]]:
+    key = side.keys[at]
+    for part in side.messages[at].parts:
+        if part.type == "attachment" and part.name:
+            yield ("file", part.name)
+    if _is_distinctive(key):
+        yield ("text", key)
+        return
+    row = side.said[place : place + WINDOW]
+    if len(row) == WINDOW:
+        yield ("row", *(side.keys[one] for one in row))
+    if key and side.minutes[at] is not None:
+        yield ("minute", side.minutes[at], key)
 
 
 def _longest_chain(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

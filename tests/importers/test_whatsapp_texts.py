@@ -389,6 +389,14 @@ def test_a_line_of_a_megabyte_costs_less_than_a_second(line: str) -> None:
     assert sum(len(views.plain_text(one)) for one in found.conversations[0].messages) >= LONG // 2
 
 
+def test_many_messages_that_are_alike_cost_no_more_than_others() -> None:
+    undated = "99/99/23, 21:12 - Ana: ok\n" * 20_000
+    begin = time.process_time()
+    found = load("15/08/23, 21:12 - Ana: hello\n" + undated)
+    assert time.process_time() - begin < 10
+    assert len({message.id for message in found.conversations[0].messages}) == 20_001
+
+
 def test_a_message_takes_little_memory() -> None:
     lines = (f"15/08/23, 21:{number % 60:02} - Ana: message number {number} of this chat" for number in range(4_000))
     source = source_of({NAME: "\n".join(lines).encode()})

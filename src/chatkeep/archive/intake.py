@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from chatkeep.records import Kept, Loaded
 Outcome = Literal["added", "updated", "unchanged"]
 _CANDIDATES = 8
 _CONFIRMED_AT_ONCE = 1000
+_SWITCH_S = 0.001
 
 
 class Counted(msgspec.Struct):
@@ -87,6 +89,9 @@ class Intake:
         gc.freeze()
         self._gc_was_on = gc.isenabled()
         gc.disable()
+        # The thread that indexes asks for the interpreter seldom and should not wait long for it.
+        self._switches_after = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         return self
 
     def __exit__(
@@ -103,6 +108,7 @@ class Intake:
             self._settle_old()
             self._writer.tidy()
         finally:
+            sys.setswitchinterval(self._switches_after)
             if self._gc_was_on:
                 gc.enable()
             gc.unfreeze()

@@ -16,6 +16,7 @@ from chatkeep.errors import Damaged, UnsafeSource
 from chatkeep.source import Member, Source
 
 HEAD = 1 << 16
+REMEMBERED = 256  # beginnings of a source, 16 MiB; an export may have 100,000 members
 PARSED = 1 << 14
 DEEPEST = 64
 
@@ -39,6 +40,8 @@ def head(source: Source, member: Member) -> bytes:
     """The first 64 KiB of a member, read once; b"" when they cannot be read."""
     known = _heads.setdefault(source, {})
     if member.name not in known:
+        if len(known) >= REMEMBERED:
+            known.clear()
         try:
             known[member.name] = member.head(HEAD)
         except (Damaged, UnsafeSource, OSError):

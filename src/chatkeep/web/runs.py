@@ -71,6 +71,11 @@ class Shown:
         return list(self.report.get("problems", []))[:200]
 
     @property
+    def notes(self) -> list[str]:
+        """What a person should know of it that is no problem: dates that were guessed, files that were left aside."""
+        return list(self.report.get("notes", []))[:100]
+
+    @property
     def summary(self) -> list[tuple[str, str]]:
         """What came of it, as names and values; counts that are zero and say nothing are left out."""
         facts = [(title, self._fact(name)) for name, title in _FACTS.get(self.job.kind, ()) if self._counts(name)]

@@ -235,7 +235,7 @@ class _Run:
 
 
 def _after_all(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces once all have been made: while they are, attachments are written, and an output writes one at a time."""
+    """The pieces once all are made: meanwhile attachments are written, and an output writes one at a time."""
     spool = SpooledTemporaryFile(max_size=_SPOOL)  # noqa: SIM115  closed when all is read, or forgotten
     for piece in pieces:
         spool.write(piece)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from archive.talks import take, take_one, talk
+from archive.talks import said, take, take_one, talk
 from chatkeep.archive import Archive
+from chatkeep.model import Part
+from chatkeep.records import Loaded
 
 
 def test_readers_see_whole_conversations_while_an_import_runs(archive: Archive) -> None:
@@ -82,3 +87,38 @@ def test_connections_of_threads_that_have_ended_are_closed(archive: Archive) -> 
         thread.start()
         thread.join()
     assert len(archive._connections) <= 2
+
+
+def test_an_archive_may_be_made_by_many_at_once(tmp_path: Path) -> None:
+    def make(_: int) -> int:
+        with Archive.open(tmp_path / "data") as archive:
+            return archive.count()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(16))) == {0}
+
+
+def test_an_attachment_brought_again_while_its_import_is_undone_stays(archive: Archive) -> None:
+    def sea(name: str, sha256: str) -> Loaded:
+        part = Part(type="attachment", sha256=sha256, name="boat.png")
+        return Loaded(conversations=(talk(name, messages=(said(name, 0, "", parts=(part,)),)),))
+
+    with archive.take_in("export.zip", "d", "test/1") as first:
+        kept = first.keep(io.BytesIO(b"a boat"))
+        first.take(sea("sea", kept.sha256))
+    with archive.take_in("export.zip", "d", "test/1") as second:
+        again = second.keep(io.BytesIO(b"a boat"))
+        archive.undo(first.receipt.id)
+        second.take(sea("lake", again.sha256))
+    assert archive.attachment(kept.sha256).read_bytes() == b"a boat"
+    assert list((archive.folder / "attachments" / "new").iterdir()) == []
+
+
+def test_what_a_killed_program_left_waiting_is_swept_after_a_day(tmp_path: Path) -> None:
+    waiting = tmp_path / "attachments" / "new"
+    waiting.mkdir(parents=True)
+    for name, age in (("old", 100_000), ("fresh", 10)):
+        (waiting / name).write_bytes(b"x")
+        os.utime(waiting / name, (time.time() - age, time.time() - age))
+    with Archive.open(tmp_path):
+        assert [path.name for path in waiting.iterdir()] == ["fresh"]

@@ -71,6 +71,7 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         archive = cls(folder, archive_id, device)
         prepare(archive._path)
+        Files(archive._files).sweep()
         return archive
 
     def close(self) -> None:

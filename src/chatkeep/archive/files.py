@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -37,17 +38,22 @@ class Files:
         except BaseException:
             waiting.unlink(missing_ok=True)
             raise
-        if sha256 in self._new or _has(self.path(sha256), size):
+        if sha256 in self._new:
             waiting.unlink()
-            self._new.setdefault(sha256, (self.path(sha256), size))
         else:
+            # Also when the same is in place already: until `settle`, somebody may remove that.
             self._new[sha256] = (waiting, size)
         return sha256, size, head
 
     def settle(self) -> list[tuple[str, int]]:
-        """Puts what was kept in its place, on disk for good: (hash, size) of each."""
+        """Puts what was kept in its place, on disk for good: (hash, size) of each. The caller holds the write lock."""
         new, self._new = self._new, {}
-        moves = [(waiting, final) for sha256, (waiting, _) in new.items() if waiting != (final := self.path(sha256))]
+        moves = []
+        for sha256, (waiting, size) in new.items():
+            if _has(final := self.path(sha256), size):
+                waiting.unlink()
+            else:
+                moves.append((waiting, final))
         folders = {final.parent for _, final in moves}
         for folder in folders:
             folder.mkdir(exist_ok=True)
@@ -61,9 +67,15 @@ class Files:
     def forget_new(self) -> None:
         """Drops what was kept and not settled."""
         new, self._new = self._new, {}
-        for sha256, (waiting, _) in new.items():
-            if waiting != self.path(sha256):
-                waiting.unlink(missing_ok=True)
+        for waiting, _ in new.values():
+            waiting.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Removes what a program that was killed left behind: what has waited for more than a day."""
+        for waiting in (self.folder / "new").glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if waiting.stat().st_mtime < time.time() - 86_400:
+                    waiting.unlink()
 
     def remove(self, sha256: str) -> int:
         """Removes a file; says its size [bytes], 0 when it was not there."""

@@ -146,7 +146,7 @@ def prepare(path: Path) -> None:
         connection = connect(path)
         if not connection.execute("PRAGMA page_count").fetchone()[0]:
             connection.execute("PRAGMA page_size=8192")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         if _version(connection, path) < len(MIGRATIONS):
             with transaction(connection):
                 for migrate in MIGRATIONS[_version(connection, path) :]:
@@ -159,6 +159,19 @@ def prepare(path: Path) -> None:
     finally:
         if connection is not None:
             connection.close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Turns the log on. Of several programs that make an archive at one moment, all but one must ask again."""
+    give_up = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as wrong:
+            if wrong.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(_TRY_AGAIN_S)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -220,8 +233,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All that is written inside, or none of it."""
     begin(connection)
     try:
-        yield
-        connection.execute("COMMIT")
+        with explained():
+            yield
+            connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -55,9 +55,19 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
         db.execute("UPDATE receipts SET undone_at = ? WHERE number = ?", (now_text(), number))
         unused = _unused(db, needed)
         db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
-    for sha256 in unused:
-        writer.files.remove(sha256)
+    _remove_files(writer, unused)
     return Undone(removed, restored, len(unused))
+
+
+def _remove_files(writer: Writer, unused: list[str]) -> None:
+    """Removes files after the commit that says so, but for those that somebody has brought again since.
+
+    Under the write lock, as an import puts its files in place and commits their rows under it.
+    """
+    with transaction(writer.db):
+        for sha256 in unused:
+            if not writer.db.execute("SELECT 1 FROM attachments WHERE sha256 = ?", (sha256,)).fetchone():
+                writer.files.remove(sha256)
 
 
 def _pass_on(db: sqlite3.Connection, document: int, receipt: int) -> bool:

@@ -288,6 +288,8 @@ class _Transaction:
         ).fetchone()
         if (found[1] if found else "") != put.base and not put.replaces:
             # Somebody else wrote it since it was read.
+            if not found and not put.contributes:
+                return  # what was edited is gone
             new = self._again(put)
             if found and found[1] == new.revision:
                 return

@@ -78,6 +78,20 @@ def test_a_failed_write_takes_back_all_of_its_transaction(tmp_path: Path) -> Non
         assert take(archive, talk("sea", ["boats"])).added == 1
 
 
+def test_an_operation_cut_off_before_anything_was_written_can_be_listed_and_undone(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        take(archive, talk("garden", ["peas"]))
+        intake = archive.take_in("export.zip", "d", "test/1")
+        intake.__enter__()
+        take_one(intake, talk("sea", ["boats"]))
+        intake._writer.failed = True
+        intake.__exit__(None, None, None)
+        assert [(one.id, one.finished) for one in archive.receipts()] == [("2", False), ("1", True)]
+        assert archive.receipt("2").id == "2"
+        archive.undo("2")
+        assert archive.count() == 1
+
+
 def test_a_full_disk_is_told_and_nothing_half_is_kept(tmp_path: Path) -> None:
     with Archive.open(tmp_path) as archive:
         take(archive, talk("garden", ["peas"]))

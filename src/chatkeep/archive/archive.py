@@ -146,14 +146,14 @@ class Archive:
     def receipts(self) -> list[Receipt]:
         """The receipts of all operations, the latest first."""
         rows = self._db.execute(
-            "SELECT body, undone_at FROM receipts WHERE archive = ? ORDER BY number DESC", (self.id,)
+            "SELECT number, body, undone_at FROM receipts WHERE archive = ? ORDER BY number DESC", (self.id,)
         )
-        return [_receipt(body, undone_at) for body, undone_at in rows]
+        return [_receipt(*row) for row in rows]
 
     def receipt(self, id: str) -> Receipt:
         """One receipt. Raises NotFound."""
         found = self._db.execute(
-            "SELECT body, undone_at FROM receipts WHERE archive = ? AND number = ?",
+            "SELECT number, body, undone_at FROM receipts WHERE archive = ? AND number = ?",
             (self.id, int(id) if id.isascii() and id.isdigit() and len(id) < 19 else 0),
         ).fetchone()
         if found is None:
@@ -357,5 +357,6 @@ class Archive:
         return checking.check(self._db, self.id, Files(self._files))
 
 
-def _receipt(body: bytes, undone_at: str) -> Receipt:
-    return msgspec.structs.replace(_DECODE_RECEIPT(body), undone_at=undone_at)
+def _receipt(number: int, body: bytes, undone_at: str) -> Receipt:
+    # An operation that was cut off before its first batch has left a body without its number.
+    return msgspec.structs.replace(_DECODE_RECEIPT(body), id=str(number), undone_at=undone_at)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from chatkeep.exporters import Customisation, export, output
@@ -151,3 +152,20 @@ def test_a_page_fits_its_window_and_shows_its_pictures(
         assert (paper == "rgb(253, 252, 250)") == (scheme == "light")
         assert said == []
         page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_have_no_barriers_that_a_machine_can_find(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    files = museum.kept(tmp_path)
+    wish = Customisation(branches="all", thinking=True, tool_calls=True, hidden=True)
+    for place in (tmp_path / "site", tmp_path / "all.html"):
+        export(iter(museum.collection()), exporter="html", customisation=wish, out=output(place), attachment=files.get)
+    for path in tmp_path.rglob("*.html"):
+        # What looks for barriers is a script, which the pages forbid.
+        context = browser.new_context(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        found = Axe().run(page, options={"rules": {"target-size": {"enabled": True}}})
+        assert [one["id"] for one in found.response["violations"]] == [], path.name
+        context.close()

@@ -76,7 +76,7 @@ def test_one_page_holds_its_pictures(tmp_path: Path) -> None:
     assert [(one.attributes["src"] or "")[:22] for one in tree.css("img")] == ["data:image/png;base64,"]
     contents = [link.attributes["href"] for link in tree.css("#contents a")]
     assert contents == ["#c1", "#c2"]
-    assert all(len(tree.css(f"main{link}")) == 1 for link in contents)
+    assert all(len(tree.css(f"section{link}")) == 1 for link in contents)
 
 
 def test_other_versions_are_folded_in_their_place() -> None:

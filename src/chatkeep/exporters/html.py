@@ -50,26 +50,27 @@ class Html:
         if alone:
             return ""
         top = '<header class="top"><h1>Conversations</h1><p><a href="#contents">All conversations</a></p></header>'
-        return _head("Conversations") + top
+        return f"{_head('Conversations')}{top}\n<main>\n"
 
     def each(self, conversation: Conversation, customisation: Customisation, place: Place) -> Iterator[str | Written]:
         shown = Shown(conversation, customisation)
         own = f"c{place.number + 1}"
         if place.alone:
             yield _head(shown.title)
-        back = f'<a href="{place.up}index.html">All conversations</a>' if place.index else ""
-        facts = [escape(fact) for fact in (shown.platform, shown.started, _zone(shown, customisation)) if fact]
+        back = f'<nav><a href="{place.up}index.html">All conversations</a></nav>' if place.index else ""
+        facts = [escape(fact) for fact in (shown.platform, shown.started, shown.zone) if fact]
         level = "h1" if place.alone else "h2"
-        yield f'<main id="{own}"><header class="title">{f"<nav>{back}</nav>" if back else ""}'
+        element = "main" if place.alone else "section"
+        yield f'<{element} class="conversation" id="{own}"><header class="title">{back}'
         yield f'<{level} dir="auto">{escape(shown.title)}</{level}><p>{" · ".join(facts)}</p></header>\n'
         yield from _messages(shown, customisation, place)
-        yield "</main>\n"
+        yield f"</{element}>\n"
         yield Written(shown.written, shown.entry(f"#{own}"))
 
     def closing(self, customisation: Customisation, entries: Iterable[Entry], *, alone: bool) -> Iterator[str]:
         if not alone:
-            yield '<nav id="contents" class="contents"><h2>All conversations</h2>\n'
-            yield from _listed(entries)
+            yield '</main>\n<nav id="contents" class="contents"><h2>All conversations</h2>\n'
+            yield from _listed(entries, "h3")
             yield "</nav>\n"
         yield "</body>\n</html>\n"
 
@@ -85,10 +86,6 @@ def _head(title: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
     )
-
-
-def _zone(shown: Shown, customisation: Customisation) -> str:
-    return f"times in {customisation.zone}" if customisation.times == "full" and shown.started else ""
 
 
 # ------------------------------------------------------------------ messages
@@ -138,16 +135,16 @@ def _message(one: Said, body: str, *, follows: bool) -> str:
 def _index(entries: Iterable[Entry]) -> Iterator[str]:
     yield _head("Conversations")
     yield '<main class="contents"><header class="title"><h1>Conversations</h1></header>\n'
-    yield from _listed(entries)
+    yield from _listed(entries, "h2")
     yield "</main>\n</body>\n</html>\n"
 
 
 _MONTHS = "January February March April May June July August September October November December"
 
 
-def _listed(entries: Iterable[Entry]) -> Iterator[str]:
+def _listed(entries: Iterable[Entry], level: str) -> Iterator[str]:
     for month, group in groupby(entries, key=lambda entry: entry.day[:7]):
-        yield f"<h3>{_month(month)}</h3>\n<ol>\n"
+        yield f"<{level}>{_month(month)}</{level}>\n<ol>\n"
         for entry in group:
             address = entry.path if entry.path.startswith("#") else quote(entry.path)
             facts = [escape(entry.platform), escape(entry.day), _count(entry.messages)]

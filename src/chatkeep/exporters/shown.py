@@ -100,6 +100,14 @@ class Shown:
         days = sorted({day for end in ends if (day := self._clock.date(end))})
         return " to ".join(days)
 
+    @property
+    def zone(self) -> str:
+        """Which times these are, in words; "" where they are not told to the minute."""
+        messages = self.conversation.messages
+        if self._customisation.times != "full" or not any(one.sent_at or one.local_time for one in messages):
+            return ""
+        return f"times in {self._customisation.zone}" if any(one.sent_at for one in messages) else "local times"
+
     def entry(self, path: str = "") -> Entry:
         """How an index shows the conversation, once its messages were written."""
         return Entry(path, self.title, self.platform, self.started[:10], self.written)

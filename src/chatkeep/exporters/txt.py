@@ -37,7 +37,7 @@ class Txt:
     def each(self, conversation: Conversation, customisation: Customisation, place: Place) -> Iterator[str | Written]:
         shown = Shown(conversation, customisation)
         yield _BETWEEN if place.number and not place.alone else ""
-        yield f"{shown.title}\n{'=' * min(72, max(3, len(shown.title)))}\n{_facts(shown, customisation)}\n"
+        yield f"{shown.title}\n{'=' * min(72, max(3, len(shown.title)))}\n{_facts(shown)}\n"
         showing = customisation.showing()
         for one in shown.messages():
             if isinstance(one, Turn):
@@ -54,9 +54,8 @@ class Txt:
         return None
 
 
-def _facts(shown: Shown, customisation: Customisation) -> str:
-    zone = f"times in {customisation.zone}" if customisation.times == "full" else ""
-    return " · ".join(fact for fact in (shown.platform, shown.started, zone) if fact)
+def _facts(shown: Shown) -> str:
+    return " · ".join(fact for fact in (shown.platform, shown.started, shown.zone) if fact)
 
 
 def _head(one: Said) -> str:

@@ -2,7 +2,7 @@
 """Print how Chatkeep does beside its peers: wall clock, processor, memory, requests, as one Markdown table.
 
 Ours and the peer's take turns in one run, as whole processes, and each figure is the median of its rounds. On a
-machine shared with others the ratio says more than the seconds; how busy it was stands above the table.
+machine shared with others the ratio says more than the seconds; how busy it was stands below the table.
 
     make bench                              10,000 conversations, three rounds
     make bench ARGS="--only backup"         one group of figures
@@ -23,7 +23,7 @@ from figures.measure import Failed, Pressure
 from figures.peers import CACHE, Convoviz, version_of
 from figures.product import PROGRAM
 from figures.rows import GROUPS, Run
-from figures.table import Row, table
+from figures.table import head, line
 
 
 def main() -> int:
@@ -41,16 +41,18 @@ def main() -> int:
             convoviz=convoviz,
             folder=Path(folder),
         )
-        rows: list[Row] = []
+        print(f"\n{head()}")
+        busy = []
         for name in args.only:
             pressure = Pressure()
             try:
-                rows.extend(GROUPS[name](run))
+                for row in GROUPS[name](run):
+                    print(line(row), flush=True)
             except Failed as error:
                 failed = True
                 print(f"{name}: no figures. {error}", file=sys.stderr)
-            print(f"{name}: {pressure}", flush=True)
-        print(f"\n{table(rows)}")
+            busy.append(f"{name}: {pressure}")
+    print("\n" + "\n".join(busy))
     return int(failed)
 
 

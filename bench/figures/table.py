@@ -1,4 +1,4 @@
-"""Rows of figures, printed as a Markdown table."""
+"""Rows of figures, printed as lines of a Markdown table."""
 
 from __future__ import annotations
 
@@ -35,9 +35,18 @@ class Row:
 HEAD = ("what", "Chatkeep", "peer", "ratio", "to reach", "")
 
 
-def table(rows: Sequence[Row]) -> str:
-    lines = [HEAD, tuple("---" for _ in HEAD), *(_cells(row) for row in rows)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+def head() -> str:
+    """The first two lines of the table."""
+    return f"{_line(HEAD)}\n{_line(['---'] * len(HEAD))}"
+
+
+def line(row: Row) -> str:
+    """The line of a row, which can be printed as soon as it is known."""
+    return _line(_cells(row))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -122,3 +122,25 @@ def test_what_a_killed_program_left_waiting_is_swept_after_a_day(tmp_path: Path)
         os.utime(waiting / name, (time.time() - age, time.time() - age))
     with Archive.open(tmp_path):
         assert [path.name for path in waiting.iterdir()] == ["fresh"]
+
+
+def test_edits_of_one_conversation_by_several_lose_none(tmp_path: Path) -> None:
+    garden = talk("garden", ["peas"])
+    with Archive.open(tmp_path, device="a") as one, Archive.open(tmp_path, device="b") as other:
+        take(one, garden)
+
+        def edit(archive: Archive, field: str, values: list[object]) -> None:
+            for value in values:
+                archive.edit(garden.id, field, value)
+
+        with ThreadPoolExecutor(3) as pool:
+            for done in [
+                pool.submit(edit, one, "title", [f"Title {number}" for number in range(20)]),
+                pool.submit(edit, other, "labels", [[f"label {number}"] for number in range(20)]),
+                pool.submit(edit, one, "starred", [True, False] * 9 + [True]),
+            ]:
+                done.result()
+        listed = other.listed(garden.id)
+        assert (listed.title, listed.labels, listed.starred) == ("Title 19", ["label 19"], True)
+        assert one.search("title").total == 1
+        assert one.check() == []

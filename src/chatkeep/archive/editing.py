@@ -11,19 +11,28 @@ from chatkeep.archive.rows import prepare
 from chatkeep.archive.writing import Put, Writer
 from chatkeep.errors import WrongUse
 from chatkeep.merge import CHOSEN, settle
-from chatkeep.model import Conversation, Edit, from_iso
+from chatkeep.model import Conversation, Edit, decode, from_iso, revision
 
 _TEXTS = frozenset({"title", "project", "shown_leaf"})
 _FLAGS = frozenset({"starred", "archived", "trashed"})
 
 
+# What shows in lists alone: messages, their order and what is indexed of them stay as they are.
+_OUTWARD = frozenset({"starred", "archived", "labels"})
+
+
 def edit(writer: Writer, id: str, field: str, value: Any, *, device: str) -> None:
-    conversation = writer.load(id)
-    changed = edited(conversation, field, _checked(conversation, field, value), counter=writer.tick(), device=device)
-    known = writer.known(id)
-    if changed is not None and known is not None:
-        writer.put(Put(prepare(changed), known.revision, 0, contributes=False))
-        writer.flush()
+    while True:
+        before = writer.document(id)
+        conversation = decode(before)
+        value_here = _checked(conversation, field, value)
+        changed = edited(conversation, field, value_here, counter=writer.tick(), device=device)
+        if changed is None or (field in _OUTWARD and writer.replace_outside(changed, revision(before))):
+            return
+        if field not in _OUTWARD:
+            writer.put(Put(prepare(changed), revision(before), 0, contributes=False))
+            writer.flush()
+            return
 
 
 def edited(conversation: Conversation, field: str, value: Any, *, counter: int, device: str) -> Conversation | None:
@@ -33,7 +42,8 @@ def edited(conversation: Conversation, field: str, value: Any, *, counter: int, 
         return None
     counter = max([counter, *(one.stamp[0] for one in conversation.user.values())]) + 1
     user = {**conversation.user, field: Edit(stamp=(counter, device), value=value)}
-    return settle(msgspec.structs.replace(conversation, user=user))
+    changed = msgspec.structs.replace(conversation, user=user)
+    return changed if field in _OUTWARD else settle(changed)
 
 
 def _checked(conversation: Conversation, field: str, value: Any) -> Any:

@@ -193,14 +193,18 @@ def _listing(conversation: Conversation, prepared: Prepared, attachments: int) -
         max([*times, updated] if updated else times, default=created),
         len(conversation.messages),
         attachments,
-        msgspec.json.encode(views.labels(conversation)).decode(),
-        bool(views.edited(conversation, "starred")),
-        bool(views.edited(conversation, "archived")),
+        *outside(conversation),
         prepared.trashed,
         _preview(prepared.messages),
         views.leaf(conversation),
         len(prepared.data),
     )
+
+
+def outside(conversation: Conversation) -> tuple[str, bool, bool]:
+    """What people put on a conversation that only lists show: its labels, as JSON, and whether starred and archived."""
+    labels = msgspec.json.encode(views.labels(conversation)).decode()
+    return labels, bool(views.edited(conversation, "starred")), bool(views.edited(conversation, "archived"))
 
 
 def _project(conversation: Conversation) -> str:

@@ -26,6 +26,7 @@ from chatkeep.archive.rows import (
     ROW_BITS,
     SPECIAL,
     Prepared,
+    outside,
     pack,
     pack_many,
     prepare,
@@ -33,8 +34,9 @@ from chatkeep.archive.rows import (
 )
 from chatkeep.archive.schema import begin, connect, explained, transaction
 from chatkeep.archive.words import treated
+from chatkeep.errors import NotFound
 from chatkeep.merge import merge
-from chatkeep.model import Conversation, decode, encode
+from chatkeep.model import Conversation, decode, encode, revision
 
 BATCH_BYTES = 6 << 20  # of documents; keeps the write lock for some 150 ms
 BATCH_DOCUMENTS = 2000
@@ -122,7 +124,14 @@ class Writer:
     def load(self, id: str) -> Conversation:
         if (waiting := self._waiting.get(id)) is not None:
             return decode(waiting.prepared.data)
-        return decode(read_document(self.reader, self.archive, id))
+        return decode(self.document(id))
+
+    def document(self, id: str) -> bytes:
+        """The canonical bytes of a conversation as it was last written. Raises NotFound."""
+        try:
+            return read_document(self.reader, self.archive, id)
+        except KeyError:
+            raise NotFound(f"There is no conversation {id} in the archive any more") from None
 
     # -------------------------------------------------------------- what is to be written
 
@@ -146,6 +155,30 @@ class Writer:
         written.insert_contents()
         index.put_in_all(self.db, written.to_index)
         self.db.execute("DELETE FROM temp.treated")
+
+    def replace_outside(self, changed: Conversation, base: str) -> bool:
+        """Writes a conversation of which only flags and labels differ from the revision `base`.
+
+        False, and nothing is written, when that is not what is there. Spares the rows of all its messages.
+        """
+        data = encode(changed)
+        with transaction(self.db):
+            there = self.db.execute(
+                "UPDATE documents SET change = coalesce((SELECT change FROM counters WHERE archive = ?1), 0) + 1, "
+                "revision = ?2, bytes = ?3, labels = ?4, starred = ?5, archived = ?6 "
+                "WHERE archive = ?1 AND id = ?7 AND revision = ?8 RETURNING number",
+                (self.archive, revision(data), len(data), *outside(changed), changed.id, base),
+            ).fetchone()
+            if there is None:
+                return False
+            frames, packed = pack(data, self._compressor)
+            self.db.execute("UPDATE contents SET frames = ?, data = ? WHERE document = ?", (frames, packed, *there))
+            clock = max(edit.stamp[0] for edit in changed.user.values())
+            self.db.execute(
+                "UPDATE counters SET change = change + 1, clock = max(clock, ?) WHERE archive = ?",
+                (clock, self.archive),
+            )
+        return True
 
     def execute(self, statement: str, values: tuple[object, ...]) -> None:
         """A statement to be run within the transaction of the present batch, behind its conversations."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -144,3 +146,16 @@ def test_edits_of_one_conversation_by_several_lose_none(tmp_path: Path) -> None:
         assert (listed.title, listed.labels, listed.starred) == ("Title 19", ["label 19"], True)
         assert one.search("title").total == 1
         assert one.check() == []
+
+
+def test_imports_that_overlap_leave_the_interpreter_as_it_was(archive: Archive) -> None:
+    before = gc.isenabled(), sys.getswitchinterval()
+    first = archive.take_in("a.zip", "d", "test/1")
+    second = archive.take_in("b.zip", "d", "test/1")
+    first.__enter__()
+    second.__enter__()
+    assert not gc.isenabled()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert (gc.isenabled(), sys.getswitchinterval()) == before

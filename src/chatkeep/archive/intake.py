@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +12,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from chatkeep import alignment
-from chatkeep.archive import tombstones, undoing
+from chatkeep.archive import haste, tombstones, undoing
 from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
 from chatkeep.archive.schema import transaction
 from chatkeep.archive.values import Receipt
@@ -27,7 +25,6 @@ from chatkeep.records import Kept, Loaded
 Outcome = Literal["added", "updated", "unchanged"]
 _CANDIDATES = 8
 _CONFIRMED_AT_ONCE = 1000
-_SWITCH_S = 0.001
 
 
 class Counted(msgspec.Struct):
@@ -74,6 +71,15 @@ class Intake:
     # -------------------------------------------------------------- as a block
 
     def __enter__(self) -> Intake:
+        try:
+            self._begin()
+        except BaseException:
+            self._writer.close()
+            raise
+        haste.begin()
+        return self
+
+    def _begin(self) -> None:
         with transaction(self._writer.db):
             made = self._writer.db.execute(
                 "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?)",
@@ -85,14 +91,6 @@ class Intake:
             self._all_there = not self._writer.db.execute(removed, (self._writer.archive,)).fetchone()
         self._receipt = msgspec.structs.replace(self._receipt, id=str(self._number))
         self._writer.beside = self._note_receipt
-        # What comes in lives for a batch only; to look for cycles in it costs a tenth of the time.
-        gc.freeze()
-        self._gc_was_on = gc.isenabled()
-        gc.disable()
-        # The thread that indexes asks for the interpreter seldom and should not wait long for it.
-        self._switches_after = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,10 +106,7 @@ class Intake:
             self._settle_old()
             self._writer.tidy()
         finally:
-            sys.setswitchinterval(self._switches_after)
-            if self._gc_was_on:
-                gc.enable()
-            gc.unfreeze()
+            haste.end()
             self._writer.files.forget_new()
             self._writer.close()
 

@@ -58,6 +58,11 @@ def test_formulas_are_written_as_most_programs_know_them() -> None:
     assert to_markdown(part(text, "markdown")) == "so $a^2$ and\n$$\nb\n$$\nnot `\\(c\\)`\n\n```\n\\(d\\)\n```"
 
 
+def test_formulas_of_several_rows_stay_whole() -> None:
+    text = "\\[\n\\begin{matrix} a \\\\[2pt]\n b \\end{matrix}\n\\]"
+    assert to_markdown(part(text, "markdown")) == f"$${text[2:-2]}$$"
+
+
 def test_pictures_elsewhere_become_links() -> None:
     text = "![a](https://a.example/b.png) ![c](<//d.example>) `![e](https://f.example)` vec![1](2)"
     assert to_markdown(part(text, "markdown")) == text.replace("![a]", "[a]").replace("![c]", "[c]")

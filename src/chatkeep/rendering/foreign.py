@@ -16,9 +16,17 @@ _TAG = re.compile(r"<[^<>]*>")
 
 def to_html(text: str) -> str:
     """The HTML with its pictures as links. It must still pass the gate, and is nothing but words if it is too much."""
-    if text.count("<") + text.count("&") > MAX_TAGS:
-        return escape(unescape(_TAG.sub(" ", text)))
+    if _is_heavy(text):
+        return escape(_words_of(text))
     return _IMAGE.sub(_picture, text)
+
+
+def _is_heavy(text: str) -> bool:
+    return text.count("<") + text.count("&") > MAX_TAGS
+
+
+def _words_of(text: str) -> str:
+    return unescape(_TAG.sub(" ", text))
 
 
 def _picture(found: re.Match[str]) -> str:
@@ -39,6 +47,8 @@ def to_text(text: str) -> str:
 
 
 def _written(text: str, reader: _Words) -> str:
+    if _is_heavy(text):
+        return reader.data(_words_of(text))
     reader.feed(gate.pass_through(to_html(text)))
     reader.close()
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", "".join(reader.written))).strip()

@@ -177,8 +177,9 @@ def _self_contained(text: str) -> str:
 
 # A picture; not the end of a macro of Rust, `vec![1]`, unless an address follows it.
 _PICTURE = re.compile(r"(?<!\w)!(?=\[)|!(?=\[[^\]\n]{0,300}\]\(\s{0,3}<?(?:https?:)?//)")
-_FORMULA = re.compile(r"(?<!\\)\\\((?=\S|\s)([^\n]{1,1000}?)\\\)")
-_DISPLAYED = re.compile(r"(?<!\\)\\\[((?:[^\n]|\n(?!\n)){1,2000}?)\\\]")
+# Neither holds another one, so that a search ends where the next begins.
+_FORMULA = re.compile(r"(?<!\\)\\\(((?:[^\n\\]|\\[^()\n]){1,2000})\\\)")
+_DISPLAYED = re.compile(r"(?<!\\)\\\[((?:[^\n\\]|\\[^\[\]]|\n(?!\n)){1,4000})\\\]")
 
 
 def _settle(text: str) -> str:

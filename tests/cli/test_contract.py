@@ -150,6 +150,19 @@ def test_check_of_a_damaged_vault_ends_with_3(backed_up: Command, place: Path) -
     assert ended.json["problems"]
 
 
+def test_damage_that_a_check_found_is_not_called_safe_also_after_another_backup(
+    backed_up: Command, place: Path
+) -> None:
+    assert backed_up("status", "--json").json["safe"]
+    pack = max((p for p in (place / "Vault" / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes()[:-1])
+    backed_up("check", "--read-data", "--json")
+    assert not backed_up("status", "--json").json["safe"]
+    backed_up("backup", "--json")
+    assert not backed_up("status", "--json").json["safe"]
+
+
 def test_trash_and_undo(filled: Command) -> None:
     id = filled("list", "--json").json[0]["id"]
     assert filled("trash", id[:8], "--json").json == [{"id": id, "title": "Boats", "trashed": True}]

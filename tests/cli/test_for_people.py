@@ -101,7 +101,7 @@ def test_status_answers_in_one_sentence(chatkeep: Command, export: Path, place: 
     assert answer().startswith("Almost:")
     place.rename(place.with_name("unplugged"))
     chatkeep("backup")
-    assert answer() == "Not all: the last backup did not work."
+    assert answer() == "Not all: the last backup or check did not go well."
 
 
 def test_a_command_waits_for_another_run_and_says_for_whom(backed_up: Command) -> None:

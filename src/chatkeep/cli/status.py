@@ -91,7 +91,7 @@ def _place(connection: Any, number: int) -> PlaceStatus:
         name=connection.name,
         backed_up_at=_time(connection.backed_up_at),
         conversations=report.get("conversations", 0),
-        up_to_date=is_current and not report.get("problems"),
+        up_to_date=is_current and not report.get("problems") and (connection.checked or {}).get("ok", True),
         checked_at=_time(connection.checked_at),
         trouble=connection.trouble,
     )
@@ -109,7 +109,7 @@ def _verdict(conversations: int, places: list[PlaceStatus]) -> tuple[str, str]:
     if any(place.up_to_date for place in places):
         return "safe", "Yes: everything on this machine is also in a vault."
     if any(place.trouble for place in places):
-        return "trouble", "Not all: the last backup did not work."
+        return "trouble", "Not all: the last backup or check did not go well."
     if any(place.backed_up_at for place in places):
         return "behind", "Almost: something changed since the last backup. Run: chatkeep backup"
     return "behind", "Not yet: a place is connected, but nothing was backed up. Run: chatkeep backup"

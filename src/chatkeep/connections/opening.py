@@ -103,10 +103,17 @@ def opened(connection: Connection, *, safe: Safe, home: Path) -> Iterator[Place]
 def note_backup(connection: Connection, report: Any, *, change: int) -> None:
     """Remember a backup that was made: when, its report as plain values, and the last change that is in it."""
     Connection.objects.filter(pk=connection.pk).update(
-        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=""
+        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=_damage(connection.checked)
     )
 
 
 def note_check(connection: Connection, report: Any) -> None:
     """Remember a check: when, and its report as plain values."""
-    Connection.objects.filter(pk=connection.pk).update(checked_at=timezone.now(), checked=report, trouble="")
+    Connection.objects.filter(pk=connection.pk).update(
+        checked_at=timezone.now(), checked=report, trouble=_damage(report)
+    )
+
+
+def _damage(checked: Any) -> str:
+    """What a check found, which stands until another check finds the vault whole: a backup does not mend it."""
+    return "" if not checked or checked.get("ok", True) else "The last check found damage in the vault."

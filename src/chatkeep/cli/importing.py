@@ -39,7 +39,8 @@ def _say(report: object) -> None:
     for given in report.source:
         say(f"{given.path} ({given.platform})")
     say(f"  {count(report.added, 'conversation')} added, {report.updated:,} updated, {report.unchanged:,} unchanged")
-    say(f"  {count(report.messages, 'message')} in the export, all accounted for")
+    accounted = "all accounted for" if not report.problems else "beside what is told below"
+    say(f"  {count(report.messages, 'message')} in the export, {accounted}")
     stored, missing = report.attachments.stored, report.attachments.missing
     if stored or missing:
         say(f"  {count(stored, 'attachment')} kept" + (f", {missing:,} not in the export" if missing else ""))

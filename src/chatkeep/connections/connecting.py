@@ -118,7 +118,10 @@ def _check_free(name: str, provider: str, where: dict[str, str]) -> None:
         if name and other.name == name:
             raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name with --name.")
         if other.provider == provider and other.location == where:
-            raise WrongUse(f"This place is connected already, as {other.name!r}.")
+            raise WrongUse(
+                f"This place is connected already, as {other.name!r}.",
+                hint="To connect it anew, disconnect it first; what lies there stays.",
+            )
 
 
 def _join(storage: Storage, passphrase: str, ask: Callable[[], str] | None, home: Path) -> Vault:

@@ -12,7 +12,7 @@ from archive.talks import digest, said, take, take_one, talk
 from chatkeep.archive import Archive
 from chatkeep.errors import NotFound, Problem
 from chatkeep.merge import merge
-from chatkeep.model import Message, Part, encode, revision
+from chatkeep.model import Conversation, Message, Part, encode, revision
 from chatkeep.records import Loaded
 
 
@@ -241,3 +241,33 @@ def test_many_conversations_are_taken_in_over_several_batches(archive: Archive) 
     assert receipt.added == archive.count() == 5000
     assert archive.search("yes").total == 5000
     assert take(archive, *talks[:100]).unchanged == 100
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64 << 10, (64 << 10) + 1, 3_000_000])
+def test_attachments_of_every_size_are_kept_whole(archive: Archive, size: int) -> None:
+    class Halting(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 1000) if (size or 0) > 0 else size)
+
+    data = bytes(range(256)) * (size // 256 + 1)
+    kept = archive.keep(Halting(data[:size]))
+    assert (kept.size, kept.head) == (size, data[: min(size, 64)])
+    assert archive.attachment(kept.sha256).read_bytes() == data[:size]
+
+
+def test_many_small_attachments_are_kept_while_others_are_written(archive: Archive) -> None:
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        for number in range(1200):
+            kept = intake.keep(io.BytesIO(b"%d " % number * 4000))
+            part = Part(type="attachment", sha256=kept.sha256, name="p.png")
+            name = f"talk {number}"
+            message = said(name, 1, "look " * 1500, parts=(part, Part(type="text", text="look " * 1500)))
+            intake.take(Loaded(conversations=(talk(name, messages=(message,)),)))
+    held = dict(archive.held())
+    assert len(held) == 1200
+    assert {sha256 for one in archive.documents() for sha256 in _hashes(one)} == held.keys()
+    assert all(archive.attachment(sha256).stat().st_size == size for sha256, size in held.items())
+
+
+def _hashes(conversation: Conversation) -> set[str]:
+    return {part.sha256 for message in conversation.messages for part in message.parts if part.sha256}

@@ -457,8 +457,8 @@ class _Transaction:
 
     def insert(self) -> None:
         db = self.db
-        self.messages.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
-        self.texts.sort(key=lambda row: row[0])
+        self.messages.sort()  # by row, which no two share
+        self.texts.sort()
         db.executemany(_INSERT_DOCUMENT, self.documents)
         db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
         db.executemany("INSERT INTO texts VALUES (?, ?, ?, ?)", self.texts)

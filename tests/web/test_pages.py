@@ -60,7 +60,9 @@ def test_a_dropped_export_is_imported_and_has_a_receipt(
     assert "From" in _text(keeper, run.headers["Location"])
     (one,) = archive.listing(Selection())
     assert (one.title, one.messages) == ("Mum", 15)
-    assert "15" in _text(keeper, f"/import/{archive.receipts()[0].id}/")
+    receipt = _text(keeper, f"/import/{archive.receipts()[0].id}/")
+    assert "15" in receipt
+    assert "written by people" in receipt
 
 
 @pytest.mark.parametrize("name", ["../../evil.txt", "..\\evil.txt", "/etc/evil.txt", "....//evil.txt", ".hidden"])

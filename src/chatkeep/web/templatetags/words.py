@@ -52,6 +52,20 @@ def platform(name: str) -> str:
     return PLATFORMS.get(name, name.replace("-", " ").title())
 
 
+_WRITTEN_BY = {
+    "person": "written by people",
+    "assistant": "written by assistants",
+    "tool": "given by tools",
+    "system": "of the platform itself",
+}
+
+
+@register.filter
+def written_by(role: str) -> str:
+    """Whose messages a count of a receipt is about."""
+    return _WRITTEN_BY.get(role, f"of the role “{role}”")
+
+
 @register.filter
 def readable(text: str) -> str:
     """Text of a document for people's eyes."""

@@ -43,7 +43,7 @@ lock: .venv/for-test
 	$(LOCK) --group build --output-file requirements/run.txt
 	$(LOCK) --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
 
-LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --only-binary :all: --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 
 # What is installed is pinned and checked by hash; what builds Chatkeep itself is pinned among it.

@@ -35,6 +35,7 @@ STORY = (
     "connect-folder",
     "connections",
     "connections-test",
+    "connections-rotate-secret",
     "backup",
     "snapshots",
     "keys",

@@ -49,6 +49,30 @@ def test_a_wrong_log_level_is_said_so() -> None:
         Settings.from_environment({"CHATKEEP_LOG_LEVEL": "loud"})
 
 
+def test_an_operator_gives_the_apps_that_sign_in_pages_show() -> None:
+    found = Settings.from_environment(
+        {
+            "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": " 12.apps.example ",
+            "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "hush",
+            "CHATKEEP_DROPBOX_CLIENT_ID": "k1",
+            "CHATKEEP_ONEDRIVE_CLIENT_ID": "",
+        }
+    )
+    assert found.clients == {"google-drive": ("12.apps.example", "hush"), "dropbox": ("k1", "")}
+    assert "hush" not in repr(found)
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:9000", "http://localhost:9000/", "https://clouds.example", ""])
+def test_trial_clouds_are_on_this_machine_or_safe_on_the_way(base: str) -> None:
+    assert Settings.from_environment({"CHATKEEP_CLOUD_BASE": base}).cloud_base == base.rstrip("/")
+
+
+@pytest.mark.parametrize("base", ["http://clouds.example", "http://127.0.0.1.evil.example", "ftp://127.0.0.1", "x"])
+def test_trial_clouds_elsewhere_are_refused(base: str) -> None:
+    with pytest.raises(WrongUse, match="CHATKEEP_CLOUD_BASE"):
+        Settings.from_environment({"CHATKEEP_CLOUD_BASE": base})
+
+
 def test_no_secret_is_shown() -> None:
     found = Settings.from_environment({"CHATKEEP_PASSPHRASE": "open sesame", "CHATKEEP_KEY": "very secret"})
     assert "sesame" not in repr(found)

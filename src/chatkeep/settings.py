@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,6 +15,7 @@ from chatkeep.errors import WrongUse
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_CLIENT_ID = re.compile(r"CHATKEEP_([A-Z0-9_]+)_CLIENT_ID")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +24,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: the data folder; nothing of ours is kept elsewhere on this machine.
     passphrase: opens a vault without a question; becomes its passphrase when one is made.
     key: protects tokens and vault keys in app.sqlite3; "" means the file secret.key in the data folder.
+    key_before: what `key` was until now, so that what was sealed under it still opens.
+    clients: by the name of a provider, the client id and secret that its sign-in page knows us by, where the operator
+        gives one to all. cloud_base: where the providers are to be found instead of the internet, for trials.
     host, port: where `serve` listens. allowed_hosts: names it answers to, beside those of this machine.
     device: how this machine is called in backups.
     """
@@ -28,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     passphrase: str = ""
     key: str = ""
+    key_before: str = ""
+    clients: dict[str, tuple[str, str]] = {}
+    cloud_base: str = ""
     host: str = "127.0.0.1"
     port: int = 8765
     allowed_hosts: tuple[str, ...] = LOOPBACK
@@ -45,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             home=_home(found.get("CHATKEEP_HOME", "")),
             passphrase=found.get("CHATKEEP_PASSPHRASE", ""),
             key=found.get("CHATKEEP_KEY", ""),
+            key_before=found.get("CHATKEEP_KEY_BEFORE", ""),
+            clients=_clients(found),
+            cloud_base=_cloud_base(found.get("CHATKEEP_CLOUD_BASE", "")),
             host=found.get("CHATKEEP_HOST", "") or "127.0.0.1",
             port=_port(found.get("CHATKEEP_PORT", "")),
             allowed_hosts=(*LOOPBACK, *_names(found.get("CHATKEEP_ALLOWED_HOSTS", ""))),
@@ -59,6 +71,27 @@ def _home(given: str) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("chatkeep", appauthor=False)
+
+
+def _clients(found: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """CHATKEEP_GOOGLE_DRIVE_CLIENT_ID and …_CLIENT_SECRET as {"google-drive": (id, secret)}."""
+    named = {match[1]: found[name].strip() for name in found if (match := _CLIENT_ID.fullmatch(name))}
+    return {
+        name.lower().replace("_", "-"): (client, found.get(f"CHATKEEP_{name}_CLIENT_SECRET", "").strip())
+        for name, client in named.items()
+        if client
+    }
+
+
+def _cloud_base(given: str) -> str:
+    base = given.strip().rstrip("/")
+    address = urlsplit(base)
+    loopback = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost", "::1")
+    if base and not loopback and not (address.scheme == "https" and address.hostname):
+        raise WrongUse(
+            "CHATKEEP_CLOUD_BASE is neither https nor on this machine.", hint="Leave it out to use the cloud."
+        )
+    return base
 
 
 def _port(given: str) -> int:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from chatkeep.connections.installation import Installation
 from chatkeep.connections.safe import Safe
-from chatkeep.connections.secret import read_secret
+from chatkeep.connections.secret import Secrets
 from chatkeep.vault import keys
 
 
@@ -15,5 +16,5 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def safe(tmp_path: Path) -> Safe:
-    return Safe(read_secret(tmp_path / "home"))
+def installation(tmp_path: Path) -> Installation:
+    return Installation(home=tmp_path / "home", safe=Safe(Secrets(tmp_path / "home")), host="studio-1")

@@ -12,6 +12,7 @@ from tests import exports
 
 from chatkeep.archive import Archive
 from chatkeep.connections import connecting, opening
+from chatkeep.connections.installation import Installation
 from chatkeep.connections.safe import Safe
 from chatkeep.connections.secret import Secret
 from chatkeep.exporters import Customisation
@@ -33,7 +34,7 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def means(tmp_path: Path) -> Iterator[kinds.Means]:
     safe = Safe(Secret("a secret that is long enough for this test"))
     with Archive.open(tmp_path / "home", device="laptop-1") as archive:
-        yield kinds.Means(tmp_path / "home", archive, safe, "laptop-1")
+        yield kinds.Means(archive, Installation(tmp_path / "home", safe, "laptop-1"))
 
 
 def work(means: kinds.Means, kind: str, subject: str = queue.ARCHIVE, **arguments: Any) -> Job:
@@ -46,7 +47,7 @@ def work(means: kinds.Means, kind: str, subject: str = queue.ARCHIVE, **argument
 def subject(means: kinds.Means, tmp_path: Path) -> str:
     """A connected folder, and two conversations to put there."""
     where = {"path": str(tmp_path / "place")}
-    connecting.connect("folder", where, safe=means.safe, home=means.home, host="laptop-1", name="stick")
+    connecting.connect("folder", where, installation=means.installation, name="stick")
     assert work(means, "import", paths=[str(exports.two(tmp_path / "export.zip"))]).state == State.DONE
     return opening.connection("stick").subject
 

@@ -28,7 +28,7 @@ def backup(name: str, as_json: bool) -> int:
 
     connection = app.connection(name)
     with app.holding("backup", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(app.settings.home, archive, app.safe, app.device.host)
+        means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.back_up(place, means, progress=_both(run, told))
         run.reports(report)
@@ -124,7 +124,7 @@ def restore(
 
     connection = app.connection(name)
     with app.holding("restore", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(app.settings.home, archive, app.safe, app.device.host)
+        means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.restore(
                 place,

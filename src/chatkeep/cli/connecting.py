@@ -48,9 +48,7 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
     made = connect_place(
         "folder",
         {"path": str(path)},
-        safe=app.safe,
-        home=app.settings.home,
-        host=app.device.host,
+        installation=app.installation,
         name=name,
         passphrase=options.read_passphrase(passphrase_file, app.settings.passphrase),
         ask=_ask if sys.stdin.isatty() and not as_json else None,
@@ -165,14 +163,14 @@ def _last(facts: dict[str, Any]) -> str:
 @options.connection_name
 @options.as_json
 def test_command(name: str, as_json: bool) -> int:
-    """Write, read and delete a small object, and look whether the vault is there."""
+    """Write, read and delete a small object, and look for the vault."""
     from chatkeep.cli import rooms
     from chatkeep.cli.output import one_line, say, write_json
 
     app = rooms.App()
     from chatkeep.connections import connecting
 
-    tested = connecting.test(app.connection(name))
+    tested = connecting.test(app.connection(name), app.installation)
     if as_json:
         write_json(tested)
         return DONE if tested.ok else FAILED
@@ -183,6 +181,26 @@ def test_command(name: str, as_json: bool) -> int:
         return DONE
     click.echo(one_line(f"{tested.what} {tested.hint}"), err=True)
     return FAILED
+
+
+@connections.command("rotate-secret")
+@options.as_json
+def rotate_secret(as_json: bool) -> None:
+    """Replace the secret of this machine and seal all sign-ins and keys anew.
+
+    Do it when somebody may have seen secret.key or CHATKEEP_KEY. Browsers that are signed in have to use a new link.
+    """
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import count, say, write_json
+
+    app = rooms.App()
+    from chatkeep.connections.rotating import replace_secret
+
+    number = replace_secret(app.secrets)
+    if as_json:
+        write_json({"sealed": number})
+    else:
+        say(f"{count(number, 'value')} sealed anew. What opened them before opens nothing any more.")
 
 
 @click.command()

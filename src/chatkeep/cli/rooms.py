@@ -14,9 +14,10 @@ from chatkeep.archive import Archive
 from chatkeep.settings import Settings
 
 if TYPE_CHECKING:
+    from chatkeep.connections.installation import Installation
     from chatkeep.connections.models import Connection, Device
     from chatkeep.connections.opening import Place
-    from chatkeep.connections.safe import Safe
+    from chatkeep.connections.secret import Secrets
     from chatkeep.jobs.run import Run
 
 
@@ -51,12 +52,25 @@ class App:
         return this_device(self.settings.device)
 
     @cached_property
-    def safe(self) -> Safe:
-        """The safe for tokens and keys."""
-        from chatkeep.connections.safe import Safe
-        from chatkeep.connections.secret import read_secret
+    def secrets(self) -> Secrets:
+        """The secrets that tokens and keys are sealed under."""
+        from chatkeep.connections.secret import Secrets
 
-        return Safe(read_secret(self.settings.home, given=self.settings.key))
+        return Secrets(self.settings.home, given=self.settings.key, before=self.settings.key_before)
+
+    @cached_property
+    def installation(self) -> Installation:
+        """What connections are opened with."""
+        from chatkeep.connections.installation import Installation
+        from chatkeep.connections.safe import Safe
+
+        return Installation(
+            home=self.settings.home,
+            safe=Safe(self.secrets),
+            host=self.device.host,
+            clients=self.settings.clients,
+            cloud_base=self.settings.cloud_base,
+        )
 
     @contextmanager
     def archive(self) -> Iterator[Archive]:
@@ -83,7 +97,7 @@ class App:
         """The vault of a connection, open. Raises what opening it raises."""
         from chatkeep.connections.opening import opened
 
-        with opened(connection, safe=self.safe, home=self.settings.home) as place:
+        with opened(connection, self.installation) as place:
             yield place
 
 

@@ -196,14 +196,14 @@ def _archive() -> Iterator[Finding]:
 def _connections() -> Iterator[Finding]:
     from chatkeep.cli import rooms
 
-    rooms.App()
+    app = rooms.App()
     from chatkeep.connections import connecting, opening
 
     found = opening.connections()
     if not found:
         yield Finding("Connections", "note", "None: your chats are on this machine only.")
     for connection in found:
-        tested = connecting.test(connection)
+        tested = connecting.test(connection, app.installation)
         level, text = ("fine", "can be written, read and deleted from") if tested.ok else ("problem", tested.what)
         yield Finding(f"Connection {connection.name}", level, text)
 

@@ -12,6 +12,7 @@ import msgspec
 from django.db import IntegrityError, transaction
 
 from chatkeep import providers
+from chatkeep.connections.installation import Installation
 from chatkeep.connections.models import Connection
 from chatkeep.connections.opening import MASTER_KEY, open_storage, vault_cache
 from chatkeep.connections.safe import Safe
@@ -64,9 +65,7 @@ def connect(
     provider: str,
     location: Mapping[str, str],
     *,
-    safe: Safe,
-    home: Path,
-    host: str,
+    installation: Installation,
     name: str = "",
     passphrase: str = "",
     ask: Callable[[], str] | None = None,
@@ -75,7 +74,6 @@ def connect(
 
     A place without a vault gets one, with `passphrase` as its passphrase if there is one, and always with a recovery
     key. A vault that is there is joined by `passphrase`, which may be its recovery key, or by what `ask` gives.
-    host: this device, as the list of keys shows it.
     Raises WrongUse when the name or the place is connected already or a secret is needed and nobody can be asked,
     WrongPassphrase, and what the provider raises. Nothing is connected then, and no vault is left half made.
     """
@@ -87,13 +85,14 @@ def connect(
         joined = exists(storage)
         recovery = ""
         if joined:
-            vault = _join(storage, passphrase, ask, home)
+            vault = _join(storage, passphrase, ask, installation.home)
         else:
-            vault, key = create(storage, passphrase=passphrase or None, hostname=host, cache=vault_cache(home))
+            cache = vault_cache(installation.home)
+            vault, key = create(storage, passphrase=passphrase or None, hostname=installation.host, cache=cache)
             recovery = str(key)
     finally:
         storage.close()
-    made = _save(provider, where, vault, safe=safe, name=name)
+    made = _save(provider, where, vault, safe=installation.safe, name=name)
     return Connected(
         name=made.name,
         provider=provider,
@@ -175,7 +174,7 @@ def probe(storage: Storage, *, step: Callable[[str], None] = lambda name: None) 
     step("delete")
 
 
-def test(connection: Connection) -> Tested:
+def test(connection: Connection, installation: Installation) -> Tested:
     """Whether the place can be written, read and deleted from, and still holds the vault."""
     begun = time.monotonic()
     steps: list[str] = []
@@ -186,7 +185,7 @@ def test(connection: Connection) -> Tested:
         took_ms.append(round((time.monotonic() - begun) * 1000) - sum(took_ms))
 
     try:
-        storage = open_storage(connection)
+        storage = open_storage(connection, installation)
         try:
             passed("open")
             probe(storage, step=passed)

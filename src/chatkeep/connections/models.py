@@ -1,10 +1,11 @@
-"""This device, and the places it is connected to, as app.sqlite3 keeps them."""
+"""This device, the places it is connected to, and consents being asked for, as app.sqlite3 keeps them."""
 
 from __future__ import annotations
 
 import secrets
 
 from django.db import models
+from django.utils import timezone
 
 
 def _suffix() -> str:
@@ -41,8 +42,12 @@ class Connection(models.Model):
     """A person's link to one place at a provider. The secrets in it are sealed (`chatkeep.connections.safe`).
 
     uid: what jobs and sealed values refer to, for as long as the connection lasts.
-    location: what the provider needs to open the place, {"path": "/media/stick/Chats"}.
-    account, quota: as the provider said when it was last asked.
+    location: what the provider needs to open the place, {"path": "/media/stick/Chats"}, {"folder": "Chatkeep"}; where
+        somebody signs in also "client_id", which app the consent was given to.
+    account, quota: as the provider said when it was last asked. account_id: which account it is, for ever.
+    secrets: what the provider needs and nobody may see, sealed, {"password": …}; of an own app "client_secret".
+    tokens: the sign-in, sealed. scopes: what it allows. consented_at: when it was given; ends_at: when it will end, if
+        that is known. signed_out: the provider no longer accepts it.
     master_key: of the vault, sealed, so that a passphrase is asked for once and scrypt is paid once.
     backed_up, checked: the last reports, as `operations` gives them.
     backed_up_change: the number of the archive's last change that is in the last backup.
@@ -54,10 +59,16 @@ class Connection(models.Model):
     provider = models.CharField(max_length=40)
     location = models.JSONField(default=dict)
     account = models.CharField(max_length=200, blank=True, default="")
+    account_id = models.CharField(max_length=200, blank=True, default="")
     quota = models.JSONField(null=True, default=None)
     vault_id = models.CharField(max_length=64, blank=True, default="")
     master_key = models.BinaryField(default=bytes)
+    secrets = models.BinaryField(default=bytes)
     tokens = models.BinaryField(default=bytes)
+    scopes = models.JSONField(default=list)
+    consented_at = models.DateTimeField(null=True, default=None)
+    ends_at = models.DateTimeField(null=True, default=None)
+    signed_out = models.BooleanField(default=False)
     connected_at = models.DateTimeField(auto_now_add=True)
     backed_up_at = models.DateTimeField(null=True, default=None)
     backed_up_change = models.BigIntegerField(default=0)
@@ -79,4 +90,73 @@ class Connection(models.Model):
 
     def place(self, field: str) -> str:
         """What a sealed value of this connection is bound to."""
-        return f"connection/{self.uid}/{field}"
+        return _place(self.uid, field)
+
+
+class Consent(models.Model):
+    """A consent that a person is being asked for: from the address at the provider to the connection it becomes.
+
+    uid: becomes that of the connection, so that what was sealed here opens there.
+    state_hash: of the value that the provider sends back, good for one return. "" once it has come back, so that a
+        second return finds nothing. browser: hash of the session it began in, "" for the command line.
+    asked: sealed; the address, the verifier, the state, the code of a device.
+    redirect: where the provider sends the browser. origin: where the browser was, "http://127.0.0.1:8765".
+    reconnects: uid of the connection that shall get a new sign-in, "" for a new one.
+    location, secrets, tokens, account, account_id, scopes, consented_at, ends_at: as in a connection.
+    looked: what was found at the place, {"steps": [...], "joined": true, "quota": {...}}.
+    trouble: why it did not go on, a key of `chatkeep.connections.trouble`; told: its words.
+    """
+
+    uid = models.CharField(max_length=16, unique=True, default=_uid, editable=False)
+    provider = models.CharField(max_length=40)
+    name = models.CharField(max_length=100, blank=True, default="")
+    location = models.JSONField(default=dict)
+    secrets = models.BinaryField(default=bytes)
+    reconnects = models.CharField(max_length=16, blank=True, default="")
+    state_hash = models.CharField(max_length=64, blank=True, default="", db_index=True)
+    browser = models.CharField(max_length=64, blank=True, default="")
+    redirect = models.CharField(max_length=300, blank=True, default="")
+    origin = models.CharField(max_length=300, blank=True, default="")
+    asked = models.BinaryField(default=bytes)
+    made_at = models.DateTimeField(default=timezone.now)
+    tokens = models.BinaryField(default=bytes)
+    account = models.CharField(max_length=200, blank=True, default="")
+    account_id = models.CharField(max_length=200, blank=True, default="")
+    scopes = models.JSONField(default=list)
+    consented_at = models.DateTimeField(null=True, default=None)
+    ends_at = models.DateTimeField(null=True, default=None)
+    looked = models.JSONField(null=True, default=None)
+    trouble = models.CharField(max_length=40, blank=True, default="")
+    told = models.CharField(max_length=500, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"consent at {self.provider}"
+
+    def place(self, field: str) -> str:
+        """What a sealed value of this consent is bound to: the same as in the connection that it becomes."""
+        return _place(self.uid, field)
+
+
+class Note(models.Model):
+    """What a storage remembers beyond the life of a process (`chatkeep.providers.notes`), sealed.
+
+    owner: uid of the connection, or of the consent that becomes it.
+    """
+
+    owner = models.CharField(max_length=16)
+    key = models.CharField(max_length=300)
+    value = models.BinaryField(default=bytes)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("owner", "key"), name="connections_one_note"),)
+
+    def __str__(self) -> str:
+        return f"note of {self.owner}"
+
+    def place(self, field: str) -> str:
+        """What the sealed value is bound to."""
+        return _place(self.owner, f"note {self.key}")
+
+
+def _place(uid: str, field: str) -> str:
+    return f"connection/{uid}/{field}"

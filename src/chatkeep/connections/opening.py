@@ -11,8 +11,8 @@ from typing import Any
 from django.utils import timezone
 
 from chatkeep import providers
+from chatkeep.connections.installation import Installation
 from chatkeep.connections.models import Connection, Device
-from chatkeep.connections.safe import Safe
 from chatkeep.errors import ChatkeepError, NotFound, WrongUse
 from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Vault, open_with_master_key
@@ -52,7 +52,7 @@ def connection(name: str = "") -> Connection:
 _FIRST = "Connect a place for backups first: chatkeep connect folder PATH"
 
 
-def open_storage(connection: Connection) -> Storage:
+def open_storage(connection: Connection, installation: Installation) -> Storage:
     """The storage of a connection, patient with short outages. The caller closes it.
 
     Raises Unavailable when the place is not there (a disk that is not plugged in).
@@ -60,13 +60,13 @@ def open_storage(connection: Connection) -> Storage:
     return Retrying(providers.open_storage(connection.provider, connection.location))
 
 
-def open_vault(connection: Connection, storage: Storage, *, safe: Safe, home: Path) -> Vault:
+def open_vault(connection: Connection, storage: Storage, installation: Installation) -> Vault:
     """The vault of a connection in its opened storage, by the key in the token safe: nobody is asked.
 
     Raises NotFound when the vault is no longer there, Damaged when the saved key does not open it.
     """
-    key = safe.unseal(bytes(connection.master_key), place=connection.place(MASTER_KEY))
-    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=vault_cache(home))
+    key = installation.safe.unseal(bytes(connection.master_key), place=connection.place(MASTER_KEY))
+    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=vault_cache(installation.home))
 
 
 def vault_cache(home: Path) -> Path:
@@ -84,15 +84,15 @@ class Place:
 
 
 @contextmanager
-def opened(connection: Connection, *, safe: Safe, home: Path) -> Iterator[Place]:
+def opened(connection: Connection, installation: Installation) -> Iterator[Place]:
     """The place that a connection leads to, closed at the end of the block. Raises as open_storage and open_vault do.
 
     A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong.
     """
     try:
-        counting = Counting(open_storage(connection))
+        counting = Counting(open_storage(connection, installation))
         try:
-            yield Place(connection, open_vault(connection, counting, safe=safe, home=home), counting)
+            yield Place(connection, open_vault(connection, counting, installation), counting)
         finally:
             counting.close()
     except ChatkeepError as error:

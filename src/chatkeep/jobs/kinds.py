@@ -16,7 +16,7 @@ import msgspec
 from chatkeep import operations
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
-from chatkeep.connections.safe import Safe
+from chatkeep.connections.installation import Installation
 from chatkeep.jobs.run import Run
 from chatkeep.jobs.worker import Work
 from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
@@ -25,12 +25,20 @@ from chatkeep.selection import Selection
 
 @dataclass(frozen=True)
 class Means:
-    """What jobs work with. host: this device as backups name it."""
+    """What jobs work with."""
 
-    home: Path
     archive: Archive
-    safe: Safe
-    host: str
+    installation: Installation
+
+    @property
+    def home(self) -> Path:
+        """The data folder."""
+        return self.installation.home
+
+    @property
+    def host(self) -> str:
+        """This device as backups name it."""
+        return self.installation.host
 
 
 def back_up(place: opening.Place, means: Means, *, progress: Progress) -> BackupReport:
@@ -77,7 +85,7 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
     def at_the_place(run: Run, arguments: Mapping[str, Any]) -> object:
         given = dict(arguments)
         connection = opening.connection(given.pop("connection", ""))
-        with opening.opened(connection, safe=means.safe, home=means.home) as place:
+        with opening.opened(connection, means.installation) as place:
             return work(run, place, given)
 
     return at_the_place

@@ -1,4 +1,4 @@
-"""The archive of this process, opened once."""
+"""What the pages work with: the archive of this process, opened once, and this installation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
+from chatkeep.connections.installation import Installation
 from chatkeep.connections.safe import Safe
-from chatkeep.connections.secret import read_secret
+from chatkeep.connections.secret import Secrets
 from chatkeep.jobs.kinds import Means
 from chatkeep.selection import Selection
 from chatkeep.web.configuration import CHATKEEP
@@ -21,12 +22,23 @@ def archive() -> Archive:
 
 def means() -> Means:
     """What the jobs of this process work with."""
-    return Means(CHATKEEP.home, archive(), safe(), opening.this_device(CHATKEEP.device).host)
+    return Means(archive(), installation())
 
 
-def safe() -> Safe:
-    """The token safe of this installation."""
-    return Safe(read_secret(CHATKEEP.home, given=CHATKEEP.key))
+def installation() -> Installation:
+    """What connections are opened with."""
+    return Installation(
+        home=CHATKEEP.home,
+        safe=Safe(_secrets()),
+        host=opening.this_device(CHATKEEP.device).host,
+        clients=CHATKEEP.clients,
+        cloud_base=CHATKEEP.cloud_base,
+    )
+
+
+@lru_cache(maxsize=1)
+def _secrets() -> Secrets:
+    return Secrets(CHATKEEP.home, given=CHATKEEP.key, before=CHATKEEP.key_before)
 
 
 def selection_of(values: object) -> Selection:

@@ -18,7 +18,6 @@ from chatkeep.errors import ChatkeepError, WrongUse
 from chatkeep.jobs import queue
 from chatkeep.jobs.models import OPEN, Job
 from chatkeep.web import held
-from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.runs import Shown
 
 BY = "the web page"
@@ -50,9 +49,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     made = connecting.connect(
         "folder",
         {"path": path},
-        safe=held.safe(),
-        home=CHATKEEP.home,
-        host=opening.this_device(CHATKEEP.device).host,
+        installation=held.installation(),
         name=request.POST.get("name", "").strip(),
         passphrase=request.POST.get("passphrase", ""),
     )
@@ -81,7 +78,7 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
             arguments["read_data"] = request.POST.get("read_data") == "1"
         return redirect("run", queue.enqueue(doing, connection.subject, arguments, by=BY).pk)
     if doing == "test":
-        return render(request, "pages/tested.html", {"tested": connecting.test(connection)})
+        return render(request, "pages/tested.html", {"tested": connecting.test(connection, held.installation())})
     if doing == "disconnect":
         return render(request, "pages/disconnected.html", {"what": connecting.disconnect(connection)})
     raise WrongUse("That cannot be done with a place.")
@@ -93,9 +90,9 @@ def snapshots(request: HttpRequest, name: str) -> HttpResponse:
     connection = opening.connection(name)
     found, trouble = [], None
     try:
-        storage = opening.open_storage(connection)
+        storage = opening.open_storage(connection, held.installation())
         try:
-            vault = opening.open_vault(connection, storage, safe=held.safe(), home=CHATKEEP.home)
+            vault = opening.open_vault(connection, storage, held.installation())
             found = list(reversed(operations.snapshots(vault)))
         finally:
             storage.close()

@@ -1,0 +1,25 @@
+"""What connections are opened with on this machine, handed in from the rim where a program starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chatkeep.connections.safe import Safe
+
+
+@dataclass(frozen=True)
+class Installation:
+    """This installation of Chatkeep.
+
+    home: the data folder. safe: opens what is sealed in the database. host: this device as backups name it.
+    clients: by the name of a provider, the id and the secret of the app that its sign-in page knows us by, where the
+        operator gives one to all. cloud_base: where the providers are to be found instead of the internet, for trials.
+    """
+
+    home: Path
+    safe: Safe
+    host: str
+    clients: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    cloud_base: str = ""

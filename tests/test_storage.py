@@ -1,10 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 import pytest
 
 from chatkeep.errors import ChatkeepError, NotFound, Refused, SlowDown, Unavailable
+from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
-from chatkeep.storage import Below, Counting, Paced, ReadOnly, Retrying, Storage
+from chatkeep.storage import (
+    Below,
+    Counting,
+    Paced,
+    ReadOnly,
+    Retrying,
+    Storage,
+    StoredObject,
+    Traits,
+    changes,
+    delete_many,
+    move,
+    put_many,
+)
 from chatkeep.testing.faulty import Crash, Fault, FaultyStorage
 from chatkeep.testing.storage_suite import StorageSuite
 
@@ -23,24 +40,32 @@ class Sleeps:
 
 
 class TestRetrying(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Storage:
         return Retrying(Memory())
 
 
 class TestCounting(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Storage:
         return Counting(Memory())
 
 
 class TestPaced(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Storage:
         return Paced(Memory(), per_second=1_000_000)
 
 
 class TestBelow(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Storage:
         whole = Memory()
@@ -49,6 +74,8 @@ class TestBelow(StorageSuite):
 
 
 class TestFaultyWithoutFaults(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Storage:
         return FaultyStorage(Memory())
@@ -60,6 +87,7 @@ VERBS = [
     ("stat", lambda storage: storage.stat("a")),
     ("listing", lambda storage: storage.listing()),
     ("delete", lambda storage: storage.delete("a")),
+    ("changes", lambda storage: changes(storage)),
 ]
 
 
@@ -129,8 +157,14 @@ def test_a_read_only_storage_shows_everything_and_changes_nothing() -> None:
     assert [stored.name for stored in storage.listing()] == ["a"]
     with pytest.raises(Refused):
         storage.put("b", b"")
-    with pytest.raises(Refused):
-        storage.delete("a")
+    for changing in (
+        lambda: storage.delete("a"),
+        lambda: delete_many(storage, ["a"]),
+        lambda: put_many(storage, {"a": b"new"}),
+        lambda: move(storage, "a", "b"),
+    ):
+        with pytest.raises(Refused):
+            changing()
     assert memory.get("a") == b"x"
 
 
@@ -171,3 +205,96 @@ def test_a_truncating_storage_gives_half() -> None:
     storage = FaultyStorage(Memory(), Fault("get", 2, "truncate"))
     storage.put("a", b"123456")
     assert [storage.get("a"), storage.get("a"), storage.get("a")] == [b"123456", b"123", b"123456"]
+
+
+class Batching(Memory):
+    """Takes many objects at once, moves by itself, waits on a line, and says how many requests it made."""
+
+    traits = Traits(parallel=4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 100
+
+    def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
+        self.requests += 2
+        return [self.put(name, data) for name, data in objects.items()]
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        self.requests += 1
+        for name in names:
+            self.delete(name)
+
+    def move(self, old: str, new: str) -> None:
+        self.requests += 1
+        data = self.get(old)
+        self.delete(old)
+        self.put(new, data)
+
+
+class TestBatching(StorageSuite):
+    feeds = True
+
+    @pytest.fixture
+    def storage(self) -> Storage:
+        return Retrying(Counting(Paced(Below(Batching(), "Vault"), per_second=1_000_000)))
+
+
+def test_what_a_storage_does_at_once_passes_every_wrapper_as_one_call() -> None:
+    counting = Counting(Below(Retrying(Batching()), "Vault"))
+    put_many(counting, {"a": b"1", "b": b"23", "c": b""})
+    move(counting, "a", "d")
+    delete_many(counting, ["b", "c"])
+    assert counting.calls == {"put_many": 1, "move": 1, "delete_many": 1}
+    assert (counting.requests, counting.sent) == (4, 3)
+    assert [stored.name for stored in counting.listing()] == ["d"]
+
+
+def test_elsewhere_each_object_passes_the_wrappers_by_itself() -> None:
+    faulty = FaultyStorage(Memory(), Fault("put", 2, "fail"), Fault("delete", 1, "fail"))
+    retrying = Retrying(faulty, sleep=Sleeps())
+    counting = Counting(retrying)
+    put_many(counting, {"a": b"1", "b": b"23"})
+    move(counting, "a", "d")
+    delete_many(counting, ["b", "d"])
+    assert counting.calls == {"put": 3, "get": 1, "delete": 3}
+    assert [verb for verb, _ in faulty.calls] == [
+        "put",
+        "put",
+        "put",
+        "get",
+        "put",
+        "delete",
+        "delete",
+        "delete",
+        "delete",
+    ]
+    assert (counting.requests, counting.sent) == (7, 4)
+
+
+def test_after_an_error_among_many_no_further_object_is_begun() -> None:
+    class Waiting(Memory):
+        traits = Traits(parallel=2)
+
+    faulty = FaultyStorage(Waiting(), *(Fault("put", nth, "fail") for nth in range(1, 100)))
+    with pytest.raises(Unavailable):
+        put_many(faulty, {str(i): b"x" for i in range(99)})
+    assert len(faulty.calls) < 99
+
+
+def test_a_storage_without_a_feed_says_so_through_every_wrapper(tmp_path: Path) -> None:
+    storage = Counting(Retrying(Below(Folder(tmp_path), "Vault")))
+    assert changes(storage) is None
+    assert storage.requests == 0
+
+
+def test_below_a_folder_only_its_own_changes_are_told() -> None:
+    whole = Memory()
+    below = Below(whole, "Vault")
+    begun = changes(below)
+    assert begun
+    for name in ("Vault/a", "Vaulted", "Chats/b"):
+        whole.put(name, b"x")
+    told = changes(below, begun.cursor)
+    assert told
+    assert told.changed == {"a"}

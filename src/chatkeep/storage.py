@@ -1,8 +1,9 @@
 """A place at a provider that keeps named bytes for us: the protocol, its promises, and what wraps around one.
 
-Everything above (the vault, readable copies, the inbox) speaks to a provider through these five verbs. Retrying,
-counting, pacing, read-only and "below a folder" wrap a storage and are storages, so they can be put in any
-order.
+Everything above (the vault, readable copies, the inbox) speaks to a provider through these five verbs. What some
+providers can do beside them (tell what changed, take many objects in one request) is asked through the functions
+`changes`, `put_many`, `delete_many`, `move` and `watch`, which make do with the five verbs elsewhere. Retrying,
+counting, pacing, read-only and "below a folder" wrap a storage and are storages, so they can be put in any order.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -34,11 +36,13 @@ class Traits(msgspec.Struct, frozen=True):
     folds_case: "A" and "a" are one name.
     doubles: two objects may bear one name after a race; delete removes all of them.
     settles: how long after a put a get or listing may still miss it [s].
+    parallel: how many calls at once are worth their while; 1 where waiting is no part of a call.
     """
 
     folds_case: bool = False
     doubles: bool = False
     settles: float = 0.0
+    parallel: int = 1
 
 
 class StoredObject(msgspec.Struct, frozen=True):
@@ -49,6 +53,22 @@ class StoredObject(msgspec.Struct, frozen=True):
     name: str
     size: int
     modified: datetime | None = None
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What happened in a storage since a cursor was given.
+
+    changed, gone: names of objects that were put, and that are no longer there. A name may be told again that was
+        told before; none is left out.
+    cursor: where to ask from next time. Any text; it may be kept for months.
+    complete: False when the storage cannot tell (there was no cursor, or it is no longer known): list everything
+        once, and use the new cursor from then on. What happens during that listing is told by the cursor.
+    """
+
+    changed: frozenset[str]
+    gone: frozenset[str]
+    cursor: str
+    complete: bool
 
 
 class Storage(Protocol):
@@ -119,33 +139,134 @@ def watch(storage: Storage, name: str) -> Callable[[], None]:
     return watching(name) if watching else lambda: None
 
 
+def changes(storage: Storage, cursor: str = "") -> Changes | None:
+    """What happened since the cursor, or None if this storage has no such feed.
+
+    cursor: from the Changes before; "" for the first call, which only gives a cursor to begin with. Where nothing
+    happened it costs one request.
+    """
+    asking: Callable[[str], Changes | None] | None = getattr(storage, "changes", None)
+    return asking(cursor) if asking else None
+
+
+def put_many(storage: Storage, objects: Mapping[str, bytes]) -> list[StoredObject]:
+    """Put several objects, in as few requests as the storage can; given back in the order of `objects`.
+
+    All are there whole when it returns. After an error some may be there, each of them whole. Which of them is
+    written first is not promised: what must come last (a snapshot) is a put of its own.
+    """
+    putting: Callable[[Mapping[str, bytes]], list[StoredObject]] | None = getattr(storage, "put_many", None)
+    if putting:
+        return putting(objects)
+    return _each(lambda name: storage.put(name, objects[name]), objects, storage.traits.parallel)
+
+
+def delete_many(storage: Storage, names: Iterable[str]) -> None:
+    """Delete several objects, in as few requests as the storage can. Names that are not there are quiet."""
+    deleting: Callable[[list[str]], None] | None = getattr(storage, "delete_many", None)
+    if deleting:
+        deleting(list(names))
+    else:
+        _each(storage.delete, names, storage.traits.parallel)
+
+
+def move(storage: Storage, old: str, new: str) -> None:
+    """Give an object another name; what had that name is replaced. Raises NotFound when there is no such object.
+
+    A storage that can do it itself moves objects of any size at once. Elsewhere it is a put and a delete: a crash
+    between them leaves both names, never neither.
+    """
+    moving: Callable[[str, str], None] | None = getattr(storage, "move", None)
+    if moving:
+        moving(old, new)
+    elif old != new:
+        storage.put(new, storage.get(old))
+        storage.delete(old)
+
+
+def _each(call: Callable[[str], T], names: Iterable[str], parallel: int) -> list[T]:
+    """The results of one call per name, several at once where that helps. After an error no further one is begun."""
+    listed = list(names)
+    if parallel == 1 or len(listed) < 2:
+        return [call(name) for name in listed]
+    with ThreadPoolExecutor(min(parallel, len(listed))) as pool:
+        waiting = [pool.submit(call, name) for name in listed]
+        try:
+            return [one.result() for one in waiting]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _bare(storage: Storage) -> Storage:
+    """The storage itself, without what is wrapped around it."""
+    while isinstance(storage, Around):
+        storage = storage.inner
+    return storage
+
+
 class Around:
-    """A storage that hands every call to another one; the wrappers below change what they are about."""
+    """A storage that hands every call to another one, through `_through`; the wrappers below change that.
+
+    A verb that the inner storage does not offer by itself is made of the five verbs of this wrapper, so that each
+    single call passes through it.
+    """
 
     def __init__(self, inner: Storage) -> None:
         self.inner = inner
+
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
+        """Every call comes by here. verb: "put", "get", ...; name: of the object, or what the verb has instead."""
+        return call()
+
+    def _offers(self, verb: str) -> bool:
+        return hasattr(_bare(self), verb)
 
     @property
     def traits(self) -> Traits:
         return self.inner.traits
 
     def put(self, name: str, data: bytes) -> StoredObject:
-        return self.inner.put(name, data)
+        return self._through("put", name, lambda: self.inner.put(name, data))
 
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return self.inner.get(name, start=start, length=length)
+        return self._through("get", name, lambda: self.inner.get(name, start=start, length=length))
 
     def stat(self, name: str) -> StoredObject:
-        return self.inner.stat(name)
+        return self._through("stat", name, lambda: self.inner.stat(name))
 
     def listing(self, prefix: str = "") -> list[StoredObject]:
-        return self.inner.listing(prefix)
+        return self._through("listing", prefix, lambda: self.inner.listing(prefix))
 
     def delete(self, name: str) -> None:
-        self.inner.delete(name)
+        self._through("delete", name, lambda: self.inner.delete(name))
 
     def watch(self, name: str) -> Callable[[], None]:
         return watch(self.inner, name)
+
+    def changes(self, cursor: str) -> Changes | None:
+        if not self._offers("changes"):
+            return None
+        return self._through("changes", cursor, lambda: changes(self.inner, cursor))
+
+    def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
+        if not self._offers("put_many"):
+            return _each(lambda name: self.put(name, objects[name]), objects, self.traits.parallel)
+        return self._through("put_many", "", lambda: put_many(self.inner, objects))
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        listed = list(names)
+        if not self._offers("delete_many"):
+            _each(self.delete, listed, self.traits.parallel)
+        else:
+            self._through("delete_many", "", lambda: delete_many(self.inner, listed))
+
+    def move(self, old: str, new: str) -> None:
+        if self._offers("move"):
+            self._through("move", old, lambda: move(self.inner, old, new))
+        elif old != new:
+            self.put(new, self.get(old))
+            self.delete(old)
 
     def close(self) -> None:
         self.inner.close()
@@ -176,7 +297,7 @@ class Retrying(Around):
         self._sleep = sleep
         self._spread = spread
 
-    def _again(self, call: Callable[[], T]) -> T:
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
         for attempt in range(1, self._attempts):
             try:
                 return call()
@@ -191,21 +312,6 @@ class Retrying(Around):
         own = self._first_wait_s * 2.0 ** (attempt - 1) * (0.5 + self._spread())
         return max(own, error.wait_s) if isinstance(error, SlowDown) else min(own, self._patience_s)
 
-    def put(self, name: str, data: bytes) -> StoredObject:
-        return self._again(lambda: self.inner.put(name, data))
-
-    def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return self._again(lambda: self.inner.get(name, start=start, length=length))
-
-    def stat(self, name: str) -> StoredObject:
-        return self._again(lambda: self.inner.stat(name))
-
-    def listing(self, prefix: str = "") -> list[StoredObject]:
-        return self._again(lambda: self.inner.listing(prefix))
-
-    def delete(self, name: str) -> None:
-        self._again(lambda: self.inner.delete(name))
-
 
 class Counting(Around):
     """Counts what goes through, for reports and for figures.
@@ -219,50 +325,51 @@ class Counting(Around):
         self.sent = 0
         self.received = 0
         self._lock = threading.Lock()
+        self._before = self._made()
+
+    def _made(self) -> int | None:
+        """The requests that the storage itself says it made, all in all; None where a call is no request."""
+        made: Any = getattr(_bare(self), "requests", None)
+        return None if made is None else int(made)
 
     @property
     def requests(self) -> int:
-        """All calls so far."""
-        return self.calls.total()
+        """Real requests so far, repeated ones and those for signing in too; where there are none, all calls."""
+        made = self._made()
+        return self.calls.total() if made is None else made - (self._before or 0)
 
-    def _count(self, verb: str, *, sent: int = 0, received: int = 0) -> None:
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
         with self._lock:
             self.calls[verb] += 1
-            self.sent += sent
-            self.received += received
+        return call()
+
+    def _sending(self, size: int) -> None:
+        with self._lock:
+            self.sent += size
 
     def put(self, name: str, data: bytes) -> StoredObject:
-        self._count("put", sent=len(data))
-        return self.inner.put(name, data)
+        self._sending(len(data))
+        return super().put(name, data)
+
+    def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
+        if self._offers("put_many"):  # else each of them is counted by put
+            self._sending(sum(len(data) for data in objects.values()))
+        return super().put_many(objects)
 
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        self._count("get")
-        data = self.inner.get(name, start=start, length=length)
+        data = super().get(name, start=start, length=length)
         with self._lock:
             self.received += len(data)
         return data
 
-    def stat(self, name: str) -> StoredObject:
-        self._count("stat")
-        return self.inner.stat(name)
-
-    def listing(self, prefix: str = "") -> list[StoredObject]:
-        self._count("listing")
-        return self.inner.listing(prefix)
-
-    def delete(self, name: str) -> None:
-        self._count("delete")
-        self.inner.delete(name)
-
 
 class ReadOnly(Around):
-    """A storage that can be looked at and not changed: put and delete raise Refused."""
+    """A storage that can be looked at and not changed: every verb that writes or deletes raises Refused."""
 
-    def put(self, name: str, data: bytes) -> StoredObject:
-        raise Refused("This place was opened for reading only.")
-
-    def delete(self, name: str) -> None:
-        raise Refused("This place was opened for reading only.")
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
+        if verb in ("put", "put_many", "delete", "delete_many", "move"):
+            raise Refused("This place was opened for reading only.")
+        return call()
 
 
 class Paced(Around):
@@ -287,33 +394,14 @@ class Paced(Around):
         self._next = clock() - self._slack
         self._lock = threading.Lock()
 
-    def _wait(self) -> None:
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
         with self._lock:
             now = self._clock()
             self._next = max(self._next, now - self._slack) + self._gap
             wait = self._next - now
         if wait > 0:
             self._sleep(wait)
-
-    def put(self, name: str, data: bytes) -> StoredObject:
-        self._wait()
-        return self.inner.put(name, data)
-
-    def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        self._wait()
-        return self.inner.get(name, start=start, length=length)
-
-    def stat(self, name: str) -> StoredObject:
-        self._wait()
-        return self.inner.stat(name)
-
-    def listing(self, prefix: str = "") -> list[StoredObject]:
-        self._wait()
-        return self.inner.listing(prefix)
-
-    def delete(self, name: str) -> None:
-        self._wait()
-        self.inner.delete(name)
+        return call()
 
 
 class Below(Around):
@@ -348,3 +436,22 @@ class Below(Around):
 
     def watch(self, name: str) -> Callable[[], None]:
         return watch(self.inner, self._name(name))
+
+    def changes(self, cursor: str) -> Changes | None:
+        told = changes(self.inner, cursor)
+        if told is None:
+            return None
+        return msgspec.structs.replace(told, changed=self._ours(told.changed), gone=self._ours(told.gone))
+
+    def _ours(self, names: Iterable[str]) -> frozenset[str]:
+        return frozenset(name.removeprefix(self._root) for name in names if name.startswith(self._root))
+
+    def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
+        stored = put_many(self.inner, {self._name(name): data for name, data in objects.items()})
+        return [self._inside(one) for one in stored]
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        delete_many(self.inner, [self._name(name) for name in names])
+
+    def move(self, old: str, new: str) -> None:
+        move(self.inner, self._name(old), self._name(new))

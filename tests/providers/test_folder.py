@@ -11,7 +11,7 @@ import pytest
 
 from chatkeep.errors import NotFound, QuotaFull, Refused, Unavailable
 from chatkeep.providers.folder import PARTIAL, SWEEP_AFTER_S, Folder
-from chatkeep.storage import watch
+from chatkeep.storage import move, watch
 from chatkeep.testing.storage_suite import StorageSuite
 
 
@@ -159,6 +159,17 @@ def test_unfinished_files_cannot_be_reached_by_name(place: Path) -> None:
         storage.put(f"{PARTIAL}/x", b"")
     with pytest.raises(Refused):
         storage.listing(f"{PARTIAL}/")
+
+
+def test_a_file_of_any_size_is_moved_without_being_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Folder(place, new=True)
+    (place / "Inbox").mkdir()
+    with (place / "Inbox/export.zip").open("wb") as file:
+        file.truncate(40 * 1024**3)
+    move(storage, "Inbox/export.zip", "Done/export.zip")
+    assert [(one.name, one.size) for one in storage.listing()] == [("Done/export.zip", 40 * 1024**3)]
+    with pytest.raises(Refused):
+        move(storage, "Done/export.zip", "Inbox")
 
 
 _WATCHING = """

@@ -7,6 +7,8 @@ from chatkeep.testing.storage_suite import StorageSuite
 
 
 class TestMemory(StorageSuite):
+    feeds = True
+
     @pytest.fixture
     def storage(self) -> Memory:
         return Memory()

@@ -30,7 +30,7 @@ def test_a_missing_setting_is_named() -> None:
 
 def test_a_strangers_provider_comes_in_by_the_same_door(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_providers", {})
-    attic = providers.Provider(name="attic", title="The attic", needs=(), open=lambda settings, new: Memory())
+    attic = providers.Provider(name="attic", title="The attic", needs=(), open=lambda settings, new, means: Memory())
     providers.register(attic)
     assert providers.providers() == [attic]
     assert providers.open_storage("attic", {}).listing() == []

@@ -6,11 +6,34 @@ from collections.abc import Mapping
 
 from chatkeep.errors import WrongUse
 from chatkeep.providers.folder import FOLDER
+from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.memory import MEMORY
-from chatkeep.providers.provider import Provider
+from chatkeep.providers.notes import MemoryNotes, Notes
+from chatkeep.providers.oauth import Access, Client, SignIn, Tokens, TokenStore
+from chatkeep.providers.provider import Account, Means, Provider, Space
 from chatkeep.storage import Storage
 
-__all__ = ["FOLDER", "MEMORY", "Provider", "open_storage", "provider", "providers", "register"]
+__all__ = [
+    "FOLDER",
+    "MEMORY",
+    "Access",
+    "Account",
+    "Client",
+    "Endpoints",
+    "Gate",
+    "Means",
+    "MemoryNotes",
+    "Notes",
+    "Provider",
+    "SignIn",
+    "Space",
+    "TokenStore",
+    "Tokens",
+    "open_storage",
+    "provider",
+    "providers",
+    "register",
+]
 
 _providers: dict[str, Provider] = {}
 
@@ -32,17 +55,20 @@ def provider(name: str) -> Provider:
     return _providers[name]
 
 
-def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False) -> Storage:
+def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False, means: Means | None = None) -> Storage:
     """The storage of a provider for the settings of one connection.
 
     new: also make the place where it is not there yet.
+    means: what to sign in with, where somebody signs in.
     Raises WrongUse when a needed setting is missing, Unavailable when the place is not there.
     """
     kind = provider(name)
     missing = [need for need in kind.needs if not settings.get(need)]
     if missing:
         raise WrongUse(f"{kind.title} needs: {', '.join(missing)}.")
-    return kind.open(settings, new)
+    if kind.signs_in and means is None:
+        raise WrongUse(f"{kind.title} is opened with a sign-in.")
+    return kind.open(settings, new, means)
 
 
 for _built_in in (FOLDER, MEMORY):

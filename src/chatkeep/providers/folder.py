@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chatkeep.errors import ChatkeepError, NotFound, QuotaFull, Refused, Unavailable
-from chatkeep.providers.provider import Provider
+from chatkeep.providers.provider import Means, Provider
 from chatkeep.storage import StoredObject, Traits, check_name, check_put, check_range
 
 PARTIAL = ".partial"
@@ -196,6 +196,18 @@ class Folder:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
 
+    def move(self, old: str, new: str) -> None:
+        """Rename the file, whatever its size. See storage.move."""
+        with _translated(old):
+            path, target = self._file(old), self._file(new)
+            self._regular(old, path.lstat())
+            if target.is_dir():
+                raise Refused(f"{new} is a folder.")
+            self._make(target.parent)
+            path.replace(target)
+            _sync_folder(target.parent)
+            _sync_folder(path.parent)
+
     def watch(self, name: str) -> Callable[[], None]:
         """Have an object removed when this process ends, however it ends, or the function given back is called.
 
@@ -238,7 +250,7 @@ def _read(handle: int, wanted: int) -> bytes:
     return data
 
 
-def _open(settings: Mapping[str, str], new: bool) -> Folder:
+def _open(settings: Mapping[str, str], new: bool, means: Means | None) -> Folder:
     return Folder(Path(settings["path"]).expanduser(), new=new)
 
 

@@ -12,7 +12,7 @@ from chatkeep.errors import ChatkeepError, Unavailable
 from chatkeep.storage import Around, Storage, StoredObject
 
 T = TypeVar("T")
-Verb = Literal["put", "get", "stat", "listing", "delete", "any"]
+Verb = Literal["put", "get", "stat", "listing", "delete", "changes", "move", "any"]
 How = Literal["fail", "crash", "crash after", "truncate"]
 
 
@@ -47,7 +47,11 @@ class FaultyStorage(Around):
         self._watches: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
-    def _fault(self, verb: Verb, name: str) -> Fault | None:
+    def _offers(self, verb: str) -> bool:
+        """Many objects are put and deleted one by one, so that each of these calls can fail."""
+        return verb not in ("put_many", "delete_many") and super()._offers(verb)
+
+    def _fault(self, verb: str, name: str) -> Fault | None:
         with self._lock:
             if self.dead:
                 raise Crash
@@ -55,7 +59,7 @@ class FaultyStorage(Around):
             counts = {"any": len(self.calls), verb: sum(1 for called, _ in self.calls if called == verb)}
             return next((fault for fault in self._faults if counts.get(fault.verb) == fault.nth), None)
 
-    def _through(self, verb: Verb, name: str, call: Callable[[], T]) -> T:
+    def _through(self, verb: str, name: str, call: Callable[[], T]) -> T:
         fault = self._fault(verb, name)
         if fault is None or fault.how == "truncate":
             return call()
@@ -77,17 +81,8 @@ class FaultyStorage(Around):
         return self._through("put", name, lambda: self.inner.put(name, self._half("put", data)))
 
     def get(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return self._half("get", self._through("get", name, lambda: self.inner.get(name, start=start, length=length)))
-
-    def stat(self, name: str) -> StoredObject:
-        return self._through("stat", name, lambda: self.inner.stat(name))
-
-    def listing(self, prefix: str = "") -> list[StoredObject]:
-        return self._through("listing", prefix, lambda: self.inner.listing(prefix))
+        return self._half("get", super().get(name, start=start, length=length))
 
     def watch(self, name: str) -> Callable[[], None]:
         self._watches.append(super().watch(name))
         return self._watches[-1]
-
-    def delete(self, name: str) -> None:
-        self._through("delete", name, lambda: self.inner.delete(name))

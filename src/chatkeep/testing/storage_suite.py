@@ -22,7 +22,9 @@ from typing import ClassVar
 import pytest
 
 from chatkeep.errors import NotFound, Refused, WrongUse
-from chatkeep.storage import MAX_OBJECT, Storage
+from chatkeep.storage import MAX_OBJECT, Changes, Storage, changes, delete_many, move, put_many
+
+NONE: frozenset[str] = frozenset()
 
 
 def sample(size: int, *, of: str = "sample") -> bytes:
@@ -31,12 +33,15 @@ def sample(size: int, *, of: str = "sample") -> bytes:
 
 
 class StorageSuite:
-    """Asked of every storage. `boundaries` are the sizes [bytes] around which this one might do something
-    else.
+    """Asked of every storage.
+
+    boundaries: the sizes [bytes] around which this one might do something else.
+    feeds: whether it tells what changed since a cursor.
     """
 
     boundaries: ClassVar[tuple[int, ...]] = (1, 4096, 65536, 256 * 1024)
     many: ClassVar[int] = 130
+    feeds: ClassVar[bool] = False
     odd_names: ClassVar[tuple[str, ...]] = (
         "with space",
         "Großmutter/Fotos ❤️.txt",
@@ -219,6 +224,77 @@ class StorageSuite:
         assert storage.listing() == []
         storage.put("a/b", b"again")
         assert storage.get("a/b") == b"again"
+
+    def test_many_objects_are_put_at_once_and_given_back_in_their_order(self, storage: Storage) -> None:
+        storage.put("b/1", b"old")
+        objects = {name: sample(i * 7, of=name) for i, name in enumerate(("b/1", "a/2", "c", "b/3", "a/1"))}
+        stored = put_many(storage, objects)
+        assert [(one.name, one.size) for one in stored] == [(name, len(data)) for name, data in objects.items()]
+        assert {one.name: storage.get(one.name) for one in storage.listing()} == objects
+        assert put_many(storage, {}) == []
+        with pytest.raises(Refused):
+            put_many(storage, {"a/1": b"x", "../outside": b"x"})
+
+    def test_many_objects_are_deleted_at_once_and_missing_ones_are_quiet(self, storage: Storage) -> None:
+        put_many(storage, {f"{folder}/{i}": b"x" for folder in "ab" for i in range(5)})
+        delete_many(storage, [f"a/{i}" for i in range(7)] + ["never/was", "b/0", "b/0"])
+        assert [one.name for one in storage.listing()] == ["b/1", "b/2", "b/3", "b/4"]
+        delete_many(storage, [])
+
+    def test_an_object_is_moved_and_what_had_its_new_name_is_replaced(self, storage: Storage) -> None:
+        put_many(storage, {"inbox/a": b"first", "inbox/b": b"second", "done/b": b"of long ago"})
+        move(storage, "inbox/a", "done/deep/a")
+        move(storage, "inbox/b", "done/b")
+        move(storage, "done/b", "done/b")
+        assert {one.name: storage.get(one.name) for one in storage.listing()} == {
+            "done/deep/a": b"first",
+            "done/b": b"second",
+        }
+
+    def test_what_is_not_there_cannot_be_moved_and_nothing_is_moved_out(self, storage: Storage) -> None:
+        storage.put("a", b"x")
+        with pytest.raises(NotFound):
+            move(storage, "b", "c")
+        with pytest.raises(Refused):
+            move(storage, "a", "../a")
+        assert [one.name for one in storage.listing()] == ["a"]
+
+    def _begun(self, storage: Storage, cursor: str = "") -> Changes:
+        told = changes(storage, cursor)
+        assert told is not None
+        return told
+
+    def test_it_tells_what_changed_if_it_says_so(self, storage: Storage, second: Storage) -> None:
+        storage.put("before", b"x")
+        begun = changes(storage)
+        assert (begun is not None) == self.feeds
+        if begun is None:
+            return
+        assert begun == Changes(NONE, NONE, begun.cursor, complete=False)
+        nothing = self._begun(storage, begun.cursor)
+        assert nothing == Changes(NONE, NONE, nothing.cursor, complete=True)
+        second.put("a/new", b"x")
+        storage.put("before", b"replaced")
+        storage.put("passing", b"x")
+        storage.delete("passing")
+        told = self._begun(storage, nothing.cursor)
+        assert told.complete
+        assert told.changed == frozenset({"a/new", "before"})
+        assert told.gone <= {"passing"}
+        storage.delete("a/new")
+        move(storage, "before", "after")
+        told = self._begun(storage, told.cursor)
+        assert told == Changes(frozenset({"after"}), frozenset({"a/new", "before"}), told.cursor, complete=True)
+        assert not self._begun(storage, told.cursor).changed
+
+    def test_a_cursor_that_is_not_known_begins_anew(self, storage: Storage) -> None:
+        if self.feeds:
+            anew = self._begun(storage, "of another place:7")
+            storage.put("a", b"x")
+            assert not anew.complete
+            assert self._begun(storage, anew.cursor).changed == frozenset({"a"})
+        else:
+            assert changes(storage, "of another place:7") is None
 
     def test_closing_twice_is_quiet(self, storage: Storage) -> None:
         storage.close()

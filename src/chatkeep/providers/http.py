@@ -1,0 +1,292 @@
+"""HTTP as all clouds are spoken to: where they are, when to wait, how a request is signed, counted and kept bounded.
+
+What an answer means is each provider's own business; here only the line itself is translated: a provider that cannot
+be reached, that breaks off, or in whose place somebody else answers, is Unavailable.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from chatkeep.errors import SlowDown, Unavailable, WrongUse
+
+if TYPE_CHECKING:
+    import httpx2
+
+LONGEST_WAIT_S = 3600.0
+METADATA_CAP = 64 * 1024 * 1024
+"""The most that is taken as an answer that is no object [bytes]; the largest listing page is a hundredth of it."""
+
+Expected = Literal["json", "bytes", "anything"]
+
+
+class Endpoints:
+    """Where the providers are: at their real addresses, or all of them behind one base, as the test servers are.
+
+    base: "" or "http://127.0.0.1:8000"; behind it the first part of the path is the real host. Only https is spoken,
+    and plain http to this machine itself. TLS is always verified. Raises WrongUse for another base.
+    """
+
+    def __init__(self, base: str = "") -> None:
+        self.base = base.rstrip("/")
+        if self.base:
+            parts = urlsplit(self.base)
+            if not parts.hostname or parts.query or not (parts.scheme == "https" or _loopback(self.base)):
+                raise WrongUse(
+                    "The address for cloud providers must begin with https://, or lead to this machine itself."
+                )
+
+    def __call__(self, address: str) -> str:
+        """The address to dial for a provider's real one."""
+        if self.base and not address.startswith(self.base + "/"):
+            return f"{self.base}/{address.removeprefix('https://')}"
+        self.check(address)
+        return address
+
+    def check(self, address: str) -> None:
+        """Refuse an address, perhaps one that a provider gave, to which nothing may be sent. Raises WrongUse."""
+        ours = bool(self.base) and address.startswith(self.base + "/")
+        if not ours and urlsplit(address).scheme != "https":
+            raise WrongUse("Nothing is sent to a provider without encryption.")
+
+
+def _loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Gate:
+    """Holds all threads of one account after the provider asked for a pause.
+
+    patience_s: waits up to this are slept; for a longer one SlowDown is raised, for the job to be put off.
+    """
+
+    def __init__(
+        self,
+        *,
+        patience_s: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._patience_s = patience_s
+        self._clock = clock
+        self._sleep = sleep
+        self._opens = -math.inf
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Return when a request may be made. Raises SlowDown when that is too far off."""
+        while (left := self._left()) > 0:
+            if left > self._patience_s:
+                raise SlowDown("The provider asked for a pause that is not over yet.", wait_s=left)
+            self._sleep(left)
+
+    def _left(self) -> float:
+        with self._lock:
+            return self._opens - self._clock()
+
+    def close_for(self, seconds: float) -> float:
+        """Let nobody through for so long; an earlier, longer pause stays. Gives the seconds that are meant.
+
+        What a provider says is not believed beyond an hour, and not at all if it is no number.
+        """
+        wait = min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else LONGEST_WAIT_S
+        with self._lock:
+            self._opens = max(self._opens, self._clock() + wait)
+        return wait
+
+
+class Response(msgspec.Struct, frozen=True):
+    """An answer, read to its end. headers: names in lower case. Shows itself without its content."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """The body as JSON; {} for an empty one and for what is no JSON, as the answer of a broken server."""
+        try:
+            return msgspec.json.decode(self.body) if self.body else {}
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {}
+
+    def __repr__(self) -> str:
+        return f"Response(status={self.status}, {len(self.body)} bytes)"
+
+
+def retry_after(response: Response, *, now: Callable[[], float] = time.time) -> float | None:
+    """The pause that an answer asks for [s], from Retry-After as seconds or as a date; None if it asks for none."""
+    said = response.headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - now())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+class Signer(Protocol):
+    """What gives access tokens; oauth.Access does."""
+
+    @property
+    def requests(self) -> int: ...
+    def token(self, refused: str = "") -> str: ...
+
+
+class Http:
+    """Requests to one account, from any number of threads.
+
+    access: signs the requests; without, none is signed. gate: waited at before each request.
+    A signed request that is answered 401 is repeated once with a fresh token. Nothing else is repeated, and no
+    redirect is followed. Nothing is ever logged.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        access: Signer | None = None,
+        gate: Gate | None = None,
+        connections: int = 16,
+        silence_s: float = 60.0,
+    ) -> None:
+        self.endpoints = endpoints
+        self._access = access
+        self._gate = gate
+        self._connections = connections
+        self._silence_s = silence_s
+        self._made = 0
+        self._before = access.requests if access else 0
+        self._opened: httpx2.Client | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def requests(self) -> int:
+        """All requests so far, those for fresh tokens and those that failed too."""
+        return self._made + (self._access.requests - self._before if self._access else 0)
+
+    def request(
+        self,
+        method: str,
+        address: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        authorised: bool = True,
+        expects: Expected = "json",
+        cap: int = METADATA_CAP,
+    ) -> Response:
+        """The answer to a request, of any status.
+
+        address: the provider's real one, or one that a provider gave. authorised: send the access token; never to
+            an address that carries its own authority.
+        expects: of an answer that says it went well; "json" is what a stranger's page in the provider's place is not.
+        cap: the longest body taken [bytes]. Raises Unavailable, and what the gate and the access raise.
+        """
+        sent = dict(headers or {})
+        token = self._access.token() if authorised and self._access else ""
+        response = self._once(method, address, params, sent | _bearer(token), content, expects, cap)
+        if response.status == 401 and token and self._access:
+            token = self._access.token(refused=token)
+            response = self._once(method, address, params, sent | _bearer(token), content, expects, cap)
+        return response
+
+    def _once(
+        self,
+        method: str,
+        address: str,
+        params: Mapping[str, str] | None,
+        headers: dict[str, str],
+        content: bytes | None,
+        expects: Expected,
+        cap: int,
+    ) -> Response:
+        if self._gate:
+            self._gate.wait()
+        client = self._client()
+        with self._lock:
+            self._made += 1
+        if expects == "bytes":
+            headers.setdefault("Accept-Encoding", "identity")  # a range is one of the object, not of its compression
+        dialled = self.endpoints(address)
+        with _translated(), client.stream(method, dialled, params=params, headers=headers, content=content) as answer:
+            body = _whole(answer.iter_bytes(), cap)
+            response = Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, body)
+        _check_kind(response, expects)
+        return response
+
+    def _client(self) -> httpx2.Client:
+        """Made at the first request: loading the library takes a tenth of a second that most commands can spare."""
+        with self._lock:
+            if self._opened is None:
+                import httpx2
+
+                self._opened = httpx2.Client(
+                    timeout=httpx2.Timeout(self._silence_s, connect=20.0, pool=None),
+                    limits=httpx2.Limits(max_connections=self._connections, keepalive_expiry=30.0),
+                    follow_redirects=False,
+                )
+            return self._opened
+
+    def close(self) -> None:
+        """Let go of the connections. Quiet when called twice; a later request opens new ones."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened:
+            opened.close()
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _whole(chunks: Iterator[bytes], cap: int) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > cap:
+            raise Unavailable("The provider sent more than was asked for.")
+    return bytes(body)
+
+
+def _check_kind(response: Response, expects: Expected) -> None:
+    kind = response.headers.get("content-type", "")
+    if response.ok and response.body and expects == "json" and "json" not in kind.lower():
+        raise Unavailable(
+            "Something else answered in the provider's place.",
+            hint="A network that wants you to sign in first, as in hotels, does this. Open a page in a browser.",
+        )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import httpx2
+
+    try:
+        yield
+    except httpx2.TimeoutException as error:
+        raise Unavailable("The provider did not answer in time.") from error
+    except httpx2.ConnectError as error:
+        raise Unavailable("The provider cannot be reached.", hint="Check the connection to the internet.") from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        raise Unavailable("The connection to the provider broke off.") from error

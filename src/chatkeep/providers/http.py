@@ -41,7 +41,8 @@ class Endpoints:
         self.base = base.rstrip("/")
         if self.base:
             parts = urlsplit(self.base)
-            if not parts.hostname or parts.query or not (parts.scheme == "https" or _loopback(self.base)):
+            plain = parts.scheme == "http" and _loopback(self.base)
+            if not parts.hostname or parts.query or not (plain or parts.scheme == "https"):
                 raise WrongUse(
                     "The address for cloud providers must begin with https://, or lead to this machine itself."
                 )

@@ -167,6 +167,14 @@ def test_a_backup_is_made_and_everything_comes_back_in_the_browser(page: Page, t
     page.get_by_role("button", name="Restore", exact=True).click()
     page.get_by_role("link", name="Look at the chats").wait_for()
     assert _violations(page) == []
+    page.goto("/backups/stick/keys")
+    assert _violations(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert _overflow(page) <= 0
+    page.get_by_role("button", name="Make a new recovery key").click()
+    assert re.fullmatch(r"[A-Z-]{47}", page.locator(".key").first.inner_text())
+    assert _violations(page) == []
+    assert _overflow(page) <= 0
 
 
 def test_an_export_is_looked_at_and_downloaded(page: Page, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`chatkeep connect`, `connections`, `disconnect` and `keys`: the places that backups go to."""
+"""`chatkeep connect`, `connections` and `disconnect`: the places that backups go to."""
 
 from __future__ import annotations
 
@@ -223,28 +223,3 @@ def disconnect(name: str, yes: bool, as_json: bool) -> None:
         write_json({"name": name, "what": what})
     else:
         say(what)
-
-
-@click.command()
-@options.connection_name
-@options.as_json
-def keys(name: str, as_json: bool) -> None:
-    """Say which keys open the vault of a place.
-
-    The recovery key itself is kept nowhere; it was shown when the vault was made, and is on the emergency kit.
-    """
-    from chatkeep.cli import rooms
-    from chatkeep.cli.output import count, say, when, write_json
-
-    app = rooms.App()
-    connection = app.connection(name)
-    with app.place(connection) as place:
-        found = place.vault.keys()
-    if as_json:
-        write_json({"name": connection.name, "vault": connection.vault_id, "keys": found})
-        return
-    say(f"The vault at {connection.account} opens with {count(len(found), 'key')}:")
-    for key in found:
-        made_on = f", made on {key.hostname}" if key.hostname else ""
-        say(f"  {key.kind:<14} {when(key.created)}{made_on}")
-    say("Without one of them nobody can open the vault, including us. This machine keeps what it needs to back up.")

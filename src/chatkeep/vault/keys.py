@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from chatkeep.errors import Damaged, NotFound, WrongPassphrase, WrongUse
+from chatkeep.errors import Damaged, NotFound, Refused, WrongPassphrase, WrongUse
 from chatkeep.storage import Storage
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey, looks_like_recovery_key
 from chatkeep.vault.seal import MasterKey, Seal
@@ -54,8 +54,12 @@ class KeyFile(msgspec.Struct, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """One password that opens the vault. kind: "passphrase", "recovery-key" or "other". created: RFC 3339."""
+    """One password that opens the vault. id: of its key file. kind: "passphrase", "recovery-key" or "other".
 
+    created: RFC 3339; hostname: the device it was made on.
+    """
+
+    id: str
     kind: str
     created: str
     hostname: str
@@ -64,16 +68,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 def listed(storage: Storage) -> list[Key]:
     """The keys of a vault, the oldest first; files that are damaged are left out."""
     files, _ = _key_files(storage)
-    known = (RECOVERY, PASSPHRASE)
-    found = [
-        Key(kind=file.username if file.username in known else "other", created=file.created, hostname=file.hostname)
-        for file in files
-    ]
-    return sorted(found, key=lambda key: key.created)
+    return sorted((_key(id, file) for id, file in files.items()), key=lambda key: key.created)
 
 
-def write_key_file(storage: Storage, key: MasterKey, *, password: str, kind: str, hostname: str, now: datetime) -> None:
-    """Add a key file that opens with this password. kind: RECOVERY or PASSPHRASE."""
+def _key(id: str, file: KeyFile) -> Key:
+    kind = file.username if file.username in (RECOVERY, PASSPHRASE) else "other"
+    return Key(id=id, kind=kind, created=file.created, hostname=file.hostname)
+
+
+def write_key_file(storage: Storage, key: MasterKey, *, password: str, kind: str, hostname: str, now: datetime) -> str:
+    """Add a key file that opens with this password, and give its id. kind: RECOVERY or PASSPHRASE."""
     salt = os.urandom(SALT)
     derived = derive(password, salt, n=COST_N, r=COST_R, p=COST_P)
     master = _Master(mac=_Mac(k=key.mac_k, r=key.mac_r), encrypt=key.encrypt)
@@ -89,7 +93,32 @@ def write_key_file(storage: Storage, key: MasterKey, *, password: str, kind: str
         data=Seal(derived).seal(msgspec.json.encode(master)),
     )
     data = msgspec.json.encode(content)
-    storage.put(FOLDER + hashlib.sha256(data).hexdigest(), data)
+    id = hashlib.sha256(data).hexdigest()
+    storage.put(FOLDER + id, data)
+    return id
+
+
+def prove(storage: Storage, id: str, *, password: str, key: MasterKey) -> None:
+    """Read a key file back and open it. Raises Damaged, NotFound when it does not give the master key."""
+    if open_key_file(read_key_file(storage.get(FOLDER + id), id), password) != key:
+        raise Damaged("The new key does not open the vault; it was not taken into use.", hint="Try again.")
+
+
+def remove_key_file(storage: Storage, id: str) -> Key:
+    """Remove the key file whose id begins so, and say which it was.
+
+    Raises NotFound when there is none, WrongUse when several begin so, Refused for the last key of the vault.
+    """
+    keys = listed(storage)
+    meant = [key for key in keys if id and key.id.startswith(id)]
+    if not meant:
+        raise NotFound(f"The vault has no key {id!r}.", hint="See them with: chatkeep keys")
+    if len(meant) > 1:
+        raise WrongUse(f"{len(meant)} keys begin with {id!r}.", hint="Give more of the id.")
+    if len(keys) == 1:
+        raise Refused("This is the last key of the vault: without it nobody could open it.", hint="Add another first.")
+    storage.delete(FOLDER + meant[0].id)
+    return meant[0]
 
 
 def derive(password: str, salt: bytes, *, n: int, r: int, p: int) -> MasterKey:
@@ -135,7 +164,7 @@ def find_master_key(storage: Storage, secret: str) -> MasterKey:
         raise NotFound("There is no key file in the vault.")
     passwords, mistake = _passwords(secret)
     for password, kind in passwords:
-        for found in sorted(files, key=lambda file: file.username != kind):
+        for found in sorted(files.values(), key=lambda file: file.username != kind):
             key = open_key_file(found, password)
             if key is not None:
                 return key
@@ -145,11 +174,13 @@ def find_master_key(storage: Storage, secret: str) -> MasterKey:
     raise WrongPassphrase("The passphrase or recovery key does not open this vault." + also)
 
 
-def _key_files(storage: Storage) -> tuple[list[KeyFile], int]:
-    files, damaged = [], 0
+def _key_files(storage: Storage) -> tuple[dict[str, KeyFile], int]:
+    """The key files that can be read, by id, and how many cannot."""
+    files, damaged = {}, 0
     for stored in storage.listing(FOLDER):
+        id = stored.name.removeprefix(FOLDER)
         try:
-            files.append(read_key_file(storage.get(stored.name), stored.name.removeprefix(FOLDER)))
+            files[id] = read_key_file(storage.get(stored.name), id)
         except (Damaged, NotFound):
             damaged += 1
     return files, damaged

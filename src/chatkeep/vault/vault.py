@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from chatkeep.errors import Damaged, NotFound, Problem, Refused
+from chatkeep.errors import Damaged, NotFound, Problem, Refused, WrongPassphrase
 from chatkeep.storage import Below, Storage
 from chatkeep.vault import check as checking
 from chatkeep.vault import keys, load, save
@@ -20,7 +20,7 @@ from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.readme import README
-from chatkeep.vault.recovery import RecoveryKey
+from chatkeep.vault.recovery import MistypedKey, RecoveryKey
 from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey, Seal
 from chatkeep.vault.sealed import unseal_json
@@ -69,6 +69,47 @@ class Vault:
     def keys(self) -> list[Key]:
         """What opens this vault, the oldest first; key files that are damaged are left out."""
         return keys.listed(self._objects.storage)
+
+    def opens_with(self, secret: str) -> bool:
+        """Whether a passphrase or recovery key opens this vault. Raises MistypedKey, with the group, and Damaged."""
+        try:
+            return keys.find_master_key(self._objects.storage, secret) == self._objects.key
+        except MistypedKey:
+            raise
+        except WrongPassphrase:
+            return False
+
+    def add_recovery_key(self, *, hostname: str) -> RecoveryKey:
+        """One more recovery key, which is shown once and kept nowhere. It was read back and opened the vault."""
+        recovery = RecoveryKey.generate()
+        self._add_key(str(recovery), keys.RECOVERY, hostname)
+        return recovery
+
+    def set_passphrase(self, passphrase: str, *, hostname: str) -> None:
+        """Make this the passphrase of the vault: the ones before open it no more, recovery keys still do.
+
+        The new one is read back and opens the vault before an old one goes. Whoever has opened the vault with an old
+        one can still read it: the master key is the same. Raises WrongUse for a passphrase that is none.
+        """
+        made = self._add_key(keys.check_passphrase(passphrase), keys.PASSPHRASE, hostname)
+        for key in self.keys():
+            if key.kind == keys.PASSPHRASE and key.id != made:
+                keys.remove_key_file(self._objects.storage, key.id)
+
+    def _add_key(self, password: str, kind: str, hostname: str) -> str:
+        objects = self._objects
+        id = keys.write_key_file(
+            objects.storage, objects.key, password=password, kind=kind, hostname=hostname, now=objects.clock()
+        )
+        keys.prove(objects.storage, id, password=password, key=objects.key)
+        return id
+
+    def remove_key(self, id: str) -> Key:
+        """Let a key, named by the beginning of its id, open the vault no more.
+
+        Raises NotFound, WrongUse when several begin so, Refused for the last one.
+        """
+        return keys.remove_key_file(self._objects.storage, id)
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first, with their counts; those of other programs are marked foreign.

@@ -27,7 +27,7 @@ BY = "the web page"
 
 @contextmanager
 def _opened(connection: Connection) -> Iterator[Place]:
-    with opening.opened(connection, safe=held.safe(), home=CHATKEEP.home) as place:
+    with opening.opened(connection, held.installation()) as place:
         yield place
 
 

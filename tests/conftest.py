@@ -14,6 +14,10 @@ import pytest
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
+from fakes.fixtures import dropbox_fake, google_fake, microsoft_fake
+
+__all__ = ["dropbox_fake", "google_fake", "microsoft_fake"]
+
 # A busy machine is no failure: laws are about results, figures are measured by the bench.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -24,6 +24,8 @@ class Request:
     secure: bool = False
     base: str = ""
     """What to put before "/<host>/<path>" in an address handed to the client; "" for "https:/"."""
+    whole: bool = True
+    """False: the connection broke before the end of the body; this is what came, and nobody will see an answer."""
 
     def fields(self) -> dict[str, str]:
         """The query, decoded; of a name given twice the last."""

@@ -49,9 +49,9 @@ class Endpoints:
 
     def __call__(self, address: str) -> str:
         """The address to dial for a provider's real one."""
+        self.check(address)
         if self.base and not address.startswith(self.base + "/"):
             return f"{self.base}/{address.removeprefix('https://')}"
-        self.check(address)
         return address
 
     def check(self, address: str) -> None:

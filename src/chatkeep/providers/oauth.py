@@ -155,11 +155,9 @@ class Access:
         except SignInAgain:
             self._over = kept.refresh
             raise
+        finally:
+            self._http.close()  # the next refresh is an hour away
         return _tokens(answer, now=self._clock(), before=kept)
-
-    def close(self) -> None:
-        """Let go of the connection. Quiet when called twice."""
-        self._http.close()
 
 
 def challenge(verifier: str) -> str:

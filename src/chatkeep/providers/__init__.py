@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chatkeep.errors import WrongUse
+from chatkeep.providers.dropbox import DROPBOX
 from chatkeep.providers.folder import FOLDER
 from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.memory import MEMORY
@@ -14,6 +15,7 @@ from chatkeep.providers.provider import Account, Means, Provider, Space
 from chatkeep.storage import Storage
 
 __all__ = [
+    "DROPBOX",
     "FOLDER",
     "MEMORY",
     "Access",
@@ -71,5 +73,5 @@ def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False, m
     return kind.open(settings, new, means)
 
 
-for _built_in in (FOLDER, MEMORY):
+for _built_in in (FOLDER, MEMORY, DROPBOX):
     register(_built_in)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatkeep.errors import WrongUse
-from chatkeep.settings import Settings
+from chatkeep.settings import Settings, _zone
 
 
 def test_without_anything_set_there_are_good_defaults() -> None:
@@ -71,6 +71,16 @@ def test_trial_clouds_are_on_this_machine_or_safe_on_the_way(base: str) -> None:
 def test_trial_clouds_elsewhere_are_refused(base: str) -> None:
     with pytest.raises(WrongUse, match="CHATKEEP_CLOUD_BASE"):
         Settings.from_environment({"CHATKEEP_CLOUD_BASE": base})
+
+
+def test_the_time_zone_is_that_of_the_machine(tmp_path: Path) -> None:
+    link = tmp_path / "localtime"
+    assert _zone("Europe/Berlin", link=link) == "Europe/Berlin"
+    assert _zone("", link=link) == "UTC"
+    link.symlink_to("/usr/share/zoneinfo/Asia/Tokyo")
+    assert _zone("", link=link) == "Asia/Tokyo"
+    assert _zone("nowhere/at all", link=link) == "Asia/Tokyo"
+    assert Settings.from_environment({"TZ": ":America/New_York"}).zone == "America/New_York"
 
 
 def test_no_secret_is_shown() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -29,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         gives one to all. cloud_base: where the providers are to be found instead of the internet, for trials.
     host, port: where `serve` listens. allowed_hosts: names it answers to, beside those of this machine.
     device: how this machine is called in backups.
+    zone: IANA name of the time zone of the clock on the wall, for schedules and for times that people read.
     """
 
     home: Path
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = LOOPBACK
     log_level: str = "warning"
     device: str = "this computer"
+    zone: str = "UTC"
 
     def __repr__(self) -> str:
         return f"Settings(home={str(self.home)!r}, host={self.host!r}, port={self.port})"
@@ -62,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             allowed_hosts=(*LOOPBACK, *_names(found.get("CHATKEEP_ALLOWED_HOSTS", ""))),
             log_level=_log_level(found.get("CHATKEEP_LOG_LEVEL", "")),
             device=found.get("CHATKEEP_DEVICE", "").strip() or platform.node() or "this computer",
+            zone=_zone(found.get("TZ", "").removeprefix(":")),
         )
 
 
@@ -92,6 +97,16 @@ def _cloud_base(given: str) -> str:
             "CHATKEEP_CLOUD_BASE is neither https nor on this machine.", hint="Leave it out to use the cloud."
         )
     return base
+
+
+def _zone(given: str, *, link: Path = Path("/etc/localtime")) -> str:
+    """The zone that TZ names, else the one this machine is set to, else UTC."""
+    _, _, linked = str(link.resolve()).partition("zoneinfo/")
+    for name in (given, linked.removeprefix("posix/").removeprefix("right/")):
+        with contextlib.suppress(KeyError, ValueError, OSError):  # no zone of that name is known here
+            if name:
+                return ZoneInfo(name).key
+    return "UTC"
 
 
 def _port(given: str) -> int:

@@ -9,8 +9,8 @@ from django.db import connection
 
 from chatkeep.errors import Busy, NotFound
 from chatkeep.jobs import lease, queue
-from chatkeep.jobs.models import Job, State
-from chatkeep.jobs.run import Run
+from chatkeep.jobs.models import Job, State, Why
+from chatkeep.jobs.run import PausedByPerson, Run
 from chatkeep.operations.progress import Cancelled, Step
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,6 +71,45 @@ def test_a_paused_job_can_be_resumed() -> None:
     resumed = queue.resume(job.pk)
     assert (resumed.state, resumed.crash_count, resumed.what) == (State.WAITING, 0, "")
     assert lease.take(resumed)
+
+
+def test_a_waiting_job_is_paused_at_once_and_goes_on_when_it_is_resumed() -> None:
+    job = queue.enqueue("back_up", "connection:a")
+    paused = queue.pause(job.pk)
+    assert (paused.state, paused.paused_for) == (State.PAUSED, Why.PERSON)
+    assert lease.take(paused) == ""
+    resumed = queue.resume(job.pk)
+    assert (resumed.state, resumed.paused_for, resumed.what) == (State.WAITING, "", "")
+    assert "Paused." in resumed.log
+    assert "Resumed." in resumed.log
+
+
+def test_a_running_job_pauses_at_its_next_step() -> None:
+    job = queue.enqueue("back_up", "connection:a")
+    run = Run(job.pk, lease.take(job))
+    run.progress(Step("Reading"))
+    assert queue.pause(job.pk).state == State.RUNNING
+    with pytest.raises(PausedByPerson) as stopped:
+        run.progress(Step("Sending"))
+    run.paused(stopped.value, Why.PERSON)
+    assert queue.find(job.pk).state == State.PAUSED
+    again = queue.resume(job.pk)
+    assert (again.state, again.pause_asked) == (State.WAITING, False)
+    Run(job.pk, lease.take(again)).progress(Step("Reading"))
+
+
+def test_a_command_that_somebody_watches_is_not_paused_from_elsewhere() -> None:
+    with queue.holding("back_up", "connection:a", by="a test") as run:
+        queue.pause(run.pk)
+        run.progress(Step("Sending"))
+    assert queue.find(run.pk).state == State.DONE
+
+
+def test_resuming_gives_way_to_an_equal_request_that_waits() -> None:
+    paused = queue.pause(queue.enqueue("back_up", "connection:a").pk)
+    waiting = queue.enqueue("back_up", "connection:a")
+    assert queue.resume(paused.pk).state == State.CANCELLED
+    assert queue.find(waiting.pk).state == State.WAITING
 
 
 def test_a_job_that_is_not_there_is_said_so() -> None:

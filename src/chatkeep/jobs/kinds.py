@@ -17,8 +17,11 @@ from chatkeep import operations
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
 from chatkeep.connections.installation import Installation
+from chatkeep.errors import SignInAgain
+from chatkeep.jobs import schedules
+from chatkeep.jobs.models import Why
+from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
-from chatkeep.jobs.worker import Work
 from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
 from chatkeep.selection import Selection
 
@@ -85,6 +88,9 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
     def at_the_place(run: Run, arguments: Mapping[str, Any]) -> object:
         given = dict(arguments)
         connection = opening.connection(given.pop("connection", ""))
+        code, words = schedules.paused(connection.subject)
+        if code == Why.SIGN_IN:  # no request is made before somebody has connected the account again
+            raise SignInAgain(words)
         with opening.opened(connection, means.installation) as place:
             return work(run, place, given)
 

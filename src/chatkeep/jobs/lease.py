@@ -1,12 +1,19 @@
-"""The right to work on a subject: given to one run at a time, kept by renewing it, lost by silence.
+"""The right to work on a subject: given to one run at a time, kept by renewing it, lost by silence or death.
 
 Every change of a running row names the token of its run. A run whose token was taken over changes nothing any more:
 that is the fence against a process that was frozen and woke up.
+
+Silence is measured by whoever looks, on a clock that nobody sets and that stands still while the machine sleeps: a run
+is silent when its row has not changed for LASTS of that clock. So neither sleep, nor a clock that is set, nor two
+machines with different times take work from a run that lives.
 """
 
 from __future__ import annotations
 
 import secrets
+import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +23,8 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from chatkeep.errors import ChatkeepError
-from chatkeep.jobs.models import Job, State
+from chatkeep.jobs import alive
+from chatkeep.jobs.models import Job, State, Why
 
 LASTS = timedelta(seconds=90)
 MOST_CRASHES = 3
@@ -28,100 +36,141 @@ class LostLease(ChatkeepError):
     standing_hint = "Nothing is lost: the other run does the work."
 
 
+class Silence:
+    """Remembers what the rows of running jobs looked like, and for how long they have looked so."""
+
+    def __init__(self, *, lasts: timedelta = LASTS, clock: Callable[[], float] = time.monotonic) -> None:
+        self.lasts = lasts
+        self._clock = clock
+        self._seen: dict[int, tuple[str, datetime | None, float]] = {}
+        self._lock = threading.Lock()
+
+    def too_long(self, running: list[Job]) -> list[Job]:
+        """Which of all the jobs that run now have not changed for too long."""
+        now = self._clock()
+        with self._lock:
+            before, self._seen = self._seen, {}
+            for job in running:
+                seen = before.get(job.pk)
+                same = seen is not None and seen[:2] == (job.run_token, job.lease_until)
+                self._seen[job.pk] = seen if seen and same else (job.run_token, job.lease_until, now)
+            return [job for job in running if now - self._seen[job.pk][2] > self.lasts.total_seconds()]
+
+
+SILENCE = Silence()
+"""What this process has seen."""
+
+
 def new_token() -> str:
     """A token for one run."""
     return secrets.token_hex(16)
 
 
-def take(job: Job, *, now: datetime | None = None) -> str:
-    """Start a run of a waiting job: the token of the run, or "" when somebody else has the job or its subject."""
-    now = now or timezone.now()
-    token = new_token()
-    changes = {
+def begun(token: str) -> dict[str, Any]:
+    """What a row says when a run with this token begins."""
+    now = timezone.now()
+    return {
         "state": State.RUNNING,
         "run_token": token,
         "lease_until": now + LASTS,
+        "owner": alive.mine(),
         "started_at": now,
-        "progress": {},
-        "what": "",
-        "hint": "",
     }
+
+
+def take(job: Job) -> str:
+    """Start a run of a waiting job: the token of the run, or "" when somebody else has the job or its subject.
+
+    job: as it was seen. One that ran and was put off meanwhile is due at another time, and is not taken.
+    """
+    token = new_token()
     try:
         with transaction.atomic():
-            taken = Job.objects.filter(pk=job.pk, state=State.WAITING, cancel_asked=False).update(**changes)
+            waiting = Job.objects.filter(pk=job.pk, state=State.WAITING, due_at=job.due_at, cancel_asked=False)
+            taken = waiting.update(**begun(token), progress={}, what="", hint="")
     except IntegrityError:  # the subject has a run already
         return ""
     return token if taken else ""
 
 
-def renew(pk: int, token: str, *, now: datetime | None = None, **changes: Any) -> bool:
-    """Keep the lease and write progress with it. True when the run was asked to stop.
+def renew(pk: int, token: str, **changes: Any) -> str:
+    """Keep the lease and write progress with it. Gives what was asked of the run: "cancel", "pause" or "".
 
     Raises LostLease when this run no longer has the lease: then it may change nothing more.
     """
-    now = now or timezone.now()
-    _change(pk, token, lease_until=now + LASTS, **changes)
-    return bool(Job.objects.filter(pk=pk, cancel_asked=True).exists())
+    _change(pk, token, lease_until=timezone.now() + LASTS, **changes)
+    asked = Job.objects.filter(pk=pk).values_list("cancel_asked", "pause_asked").first() or (False, False)
+    return "cancel" if asked[0] else "pause" if asked[1] else ""
 
 
-def note(pk: int, token: str, line: str, *, now: datetime | None = None) -> None:
+def note(pk: int, token: str, line: str) -> None:
     """Add a line to the log of a run. Raises LostLease."""
-    _change(pk, token, log=_with_line(line, now or timezone.now()))
+    _change(pk, token, log=with_line(line))
 
 
-def end(pk: int, token: str, state: State, *, line: str, now: datetime | None = None, **changes: Any) -> None:
+def end(pk: int, token: str, state: State, *, line: str, **changes: Any) -> None:
     """Give the lease back and say how the run ended. Raises LostLease."""
-    now = now or timezone.now()
-    log = _with_line(line, now)
-    _change(pk, token, state=state, run_token="", lease_until=None, ended_at=now, log=log, **changes)
+    _change(pk, token, state=state, **_given_back(line), ended_at=timezone.now(), **changes)
+
+
+def pause(pk: int, token: str, why: Why, *, line: str, **changes: Any) -> None:
+    """Give the lease back and wait for a person. Raises LostLease."""
+    _change(pk, token, state=State.PAUSED, **_given_back(line), pause_asked=False, paused_for=why, **changes)
 
 
 def put_off(pk: int, token: str, until: datetime, *, line: str, **changes: Any) -> None:
     """Give the lease back and wait until a later moment. An equal request that waits already takes its place."""
-    now = timezone.now()
-    log = _with_line(line, now)
     try:
         with transaction.atomic():
-            _change(pk, token, state=State.WAITING, run_token="", lease_until=None, due_at=until, log=log, **changes)
+            _change(pk, token, state=State.WAITING, **_given_back(line), due_at=until, **changes)
     except IntegrityError:
-        end(pk, token, State.FAILED, line=f"{line} The same was asked for again meanwhile.", now=now, **changes)
+        end(pk, token, State.FAILED, line=f"{line} The same was asked for again meanwhile.", **changes)
 
 
-def recover(*, now: datetime | None = None) -> int:
-    """Put back what died: running jobs whose lease is over wait again, or pause after three crashes. How many."""
-    now = now or timezone.now()
-    died = Job.objects.filter(state=State.RUNNING, lease_until__lt=now)
-    return sum(_bury(job, now) for job in died)
+def _given_back(line: str) -> dict[str, Any]:
+    return {"run_token": "", "lease_until": None, "owner": "", "log": with_line(line)}
 
 
-def _bury(job: Job, now: datetime) -> bool:
+def recover(silence: Silence = SILENCE) -> int:
+    """Put back what died: runs of processes that ended, and runs that are silent. They wait again, or pause after
+    three crashes. How many.
+    """
+    running = list(Job.objects.filter(state=State.RUNNING))
+    silent = {job.pk for job in silence.too_long(running)}
+    return sum(_bury(job) for job in running if job.pk in silent or alive.is_dead(job.owner))
+
+
+def _bury(job: Job) -> bool:
     crashes = job.crash_count + 1
     line = f"The run ended without a word (crash {crashes} of {MOST_CRASHES})."
+    # The same row that was seen: a run that wrote meanwhile lives.
+    dead = Job.objects.filter(pk=job.pk, state=State.RUNNING, run_token=job.run_token, lease_until=job.lease_until)
+    changes = _after_a_crash(job, crashes)
     try:
         with transaction.atomic():
-            return _change_dead(job, now, crashes, line)
+            return bool(dead.update(**_given_back(line), crash_count=crashes, **changes))
     except IntegrityError:  # the same was asked for again meanwhile, and waits
-        gone = Job.objects.filter(pk=job.pk, run_token=job.run_token, lease_until__lt=now)
-        log = _with_line(f"{line} The same was asked for again meanwhile.", now)
-        return bool(gone.update(state=State.FAILED, run_token="", ended_at=now, crash_count=crashes, log=log))
+        line = f"{line} The same was asked for again meanwhile."
+        ended = {"state": State.FAILED, "ended_at": timezone.now(), "crash_count": crashes}
+        return bool(dead.update(**_given_back(line), **ended))
 
 
-def _change_dead(job: Job, now: datetime, crashes: int, line: str) -> bool:
-    changes: dict[str, Any] = {"state": State.WAITING, "due_at": now}
+def _after_a_crash(job: Job, crashes: int) -> dict[str, Any]:
+    now = timezone.now()
     if job.cancel_asked:
-        changes = {"state": State.CANCELLED, "ended_at": now}
-    elif job.attached:
-        changes = {"state": State.FAILED, "ended_at": now, "what": "The command ended before its work was done."}
-    elif crashes >= MOST_CRASHES:
-        line += " It is paused until somebody resumes it."
-        changes = {
+        return {"state": State.CANCELLED, "ended_at": now}
+    if job.attached:
+        return {"state": State.FAILED, "ended_at": now, "what": "The command ended before its work was done."}
+    if crashes >= MOST_CRASHES:
+        return {
             "state": State.PAUSED,
+            "paused_for": Why.CRASHES,
             "what": f"The run died {crashes} times, so it was paused.",
             "hint": "Look at the log. If the machine was short of memory or switched off, resume it.",
         }
-    log = _with_line(line, now)
-    dead = Job.objects.filter(pk=job.pk, state=State.RUNNING, run_token=job.run_token, lease_until__lt=now)
-    return bool(dead.update(run_token="", lease_until=None, crash_count=crashes, log=log, **changes))
+    if job.pause_asked:
+        return {"state": State.PAUSED, "paused_for": Why.PERSON, "pause_asked": False}
+    return {"state": State.WAITING, "due_at": now}
 
 
 def _change(pk: int, token: str, **changes: Any) -> None:
@@ -129,6 +178,7 @@ def _change(pk: int, token: str, **changes: Any) -> None:
         raise LostLease("This run was silent for too long and another one took over.")
 
 
-def _with_line(line: str, now: datetime) -> Concat:
+def with_line(line: str) -> Concat:
+    """The log of a row with one more line, for an update."""
     one_line = " ".join(line.split())
-    return Concat(F("log"), Value(f"{now:%Y-%m-%d %H:%M:%S} {one_line}\n"))
+    return Concat(F("log"), Value(f"{timezone.localtime():%Y-%m-%d %H:%M:%S} {one_line}\n"))

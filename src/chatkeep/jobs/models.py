@@ -1,4 +1,4 @@
-"""The row of a job: what was asked for and all that became of it."""
+"""The rows of jobs and schedules: what was asked for, all that became of it, and what is asked for by the clock."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ class State(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class Why(models.TextChoices):
+    """Why something is paused."""
+
+    PERSON = "person", "Somebody paused it"
+    CRASHES = "crashes", "It died too often"
+    SIGN_IN = "sign-in", "The account has to be connected again"
+
+
 OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
 
 
@@ -29,6 +37,8 @@ class Job(models.Model):
     attached: run by a process that somebody watches (a command); when it dies, no worker runs it again.
     arguments: for the kind, JSON with sorted keys. by: who asked, "the web page" or "the command line (4711)".
     run_token, lease_until: the run that may work now, and until when; empty when none does.
+    owner: the process of that run (`chatkeep.jobs.alive`), "" where processes cannot be told apart.
+    paused_for: why it is paused, see Why; else "".
     progress: {"stage", "done", "total", "note"}. log: lines for people, each with its time.
     report: what the operation gave, as `operations` has it. what, hint: of the error, or why it is paused.
     attempts: tries that ended in an error that may pass; crash_count: runs that died without a word.
@@ -46,7 +56,10 @@ class Job(models.Model):
     ended_at = models.DateTimeField(null=True, default=None)
     run_token = models.CharField(max_length=32, blank=True, default="")
     lease_until = models.DateTimeField(null=True, default=None)
+    owner = models.CharField(max_length=40, blank=True, default="")
     cancel_asked = models.BooleanField(default=False)
+    pause_asked = models.BooleanField(default=False)
+    paused_for = models.CharField(max_length=12, choices=Why.choices, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)
     crash_count = models.PositiveIntegerField(default=0)
     progress = models.JSONField(default=dict)
@@ -57,7 +70,10 @@ class Job(models.Model):
 
     class Meta:
         ordering = ("-requested_at", "-id")
-        indexes = (models.Index(fields=("state", "due_at"), name="jobs_due"),)
+        indexes = (
+            models.Index(fields=("state", "due_at"), name="jobs_due"),
+            models.Index(fields=("subject", "kind", "ended_at"), name="jobs_last"),
+        )
         constraints = (
             models.UniqueConstraint(fields=("subject",), condition=Q(state="running"), name="jobs_one_run_a_subject"),
             models.UniqueConstraint(
@@ -72,3 +88,38 @@ class Job(models.Model):
     def is_open(self) -> bool:
         """Whether something may still happen without a new request."""
         return self.state in OPEN
+
+
+class Schedule(models.Model):
+    """When a kind of job is asked for without a person: by the clock, and some minutes after the archive changed.
+
+    subject, kind, arguments: of the jobs, as in Job. on: whether it asks at all.
+    every: as `chatkeep.jobs.timing` writes it, "day 03:30"; "" for never by the clock.
+    after_change: how long the archive must have been quiet after a change [minutes]; 0 for never after a change.
+    paused_for, paused: why it does not ask for now, as a code (Why) and in words; "" when it does.
+    next_due: when the clock asks next. timed_at: when it last did.
+    change: the number of the archive's change that was seen last. changed_at, first_changed_at: when the last and the
+    first change were seen that nothing was asked for yet.
+    """
+
+    subject = models.CharField(max_length=80)
+    kind = models.CharField(max_length=40)
+    arguments = models.TextField(default="{}")
+    on = models.BooleanField(default=True)
+    every = models.CharField(max_length=40, blank=True, default="")
+    after_change = models.PositiveIntegerField(default=0)
+    paused_for = models.CharField(max_length=12, choices=Why.choices, blank=True, default="")
+    paused = models.CharField(max_length=500, blank=True, default="")
+    next_due = models.DateTimeField(null=True, default=None)
+    timed_at = models.DateTimeField(null=True, default=None)
+    change = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True, default=None)
+    first_changed_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        ordering = ("subject", "id")
+        indexes = (models.Index(fields=("on", "next_due"), name="jobs_schedule_due"),)
+        constraints = (models.UniqueConstraint(fields=("subject", "kind"), name="jobs_one_schedule"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.subject}: {self.every or '-'}"

@@ -1,4 +1,4 @@
-"""Asking for work, cancelling it, resuming it, and holding a subject without a worker."""
+"""Asking for work, cancelling it, pausing and resuming it, and holding a subject without a worker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from chatkeep.errors import Busy, NotFound
 from chatkeep.jobs import lease
-from chatkeep.jobs.models import OPEN, Job, State
-from chatkeep.jobs.run import Run
+from chatkeep.jobs.models import OPEN, Job, State, Why
+from chatkeep.jobs.run import PausedByPerson, Run
 
 ARCHIVE = "archive"
 """The subject of work that changes the archive and no connection."""
@@ -35,20 +35,51 @@ def enqueue(kind: str, subject: str, arguments: Mapping[str, Any] | None = None,
 
 def cancel(pk: int) -> Job:
     """Ask a job to stop. A waiting or paused one ends at once; a running one at its next step. Raises NotFound."""
-    now = timezone.now()
     still = Job.objects.filter(pk=pk, state__in=(State.WAITING, State.PAUSED))
-    if not still.update(state=State.CANCELLED, cancel_asked=True, ended_at=now, run_token=""):
+    ended = {"state": State.CANCELLED, "cancel_asked": True, "ended_at": timezone.now(), "run_token": ""}
+    if not still.update(**ended, log=lease.with_line("Cancelled.")):
         Job.objects.filter(pk=pk, state=State.RUNNING).update(cancel_asked=True)
     return find(pk)
 
 
-def resume(pk: int) -> Job:
-    """Let a paused job wait for its turn again, with its crashes forgotten. Raises NotFound."""
-    now = timezone.now()
-    with contextlib.suppress(IntegrityError), transaction.atomic():
-        paused = Job.objects.filter(pk=pk, state=State.PAUSED)
-        paused.update(state=State.WAITING, crash_count=0, attempts=0, due_at=now, what="", hint="")
+def pause(pk: int) -> Job:
+    """Ask a job to wait until it is resumed. A running one does so at its next step. Raises NotFound."""
+    what, hint = "It was paused by somebody.", PausedByPerson.standing_hint
+    changes = {"state": State.PAUSED, "paused_for": Why.PERSON, "what": what, "hint": hint}
+    waiting = Job.objects.filter(pk=pk, state=State.WAITING)
+    if not waiting.update(**changes, log=lease.with_line("Paused.")):
+        Job.objects.filter(pk=pk, state=State.RUNNING, attached=False).update(pause_asked=True)
     return find(pk)
+
+
+def resume(pk: int) -> Job:
+    """Let a paused job wait for its turn again, with its crashes forgotten. Raises NotFound.
+
+    Where the same was asked for meanwhile and waits, that request is the one that goes on.
+    """
+    paused = Job.objects.filter(pk=pk, state=State.PAUSED)
+    fresh = {"crash_count": 0, "attempts": 0, "paused_for": "", "what": "", "hint": "", "pause_asked": False}
+    try:
+        with transaction.atomic():
+            again = {"state": State.WAITING, "due_at": timezone.now()}
+            paused.update(**again, **fresh, log=lease.with_line("Resumed."))
+    except IntegrityError:
+        ended = {"state": State.CANCELLED, "ended_at": timezone.now()}
+        paused.update(**ended, log=lease.with_line("The same was asked for again meanwhile, and waits."))
+    return find(pk)
+
+
+def pause_subject(subject: str, why: Why, *, what: str, hint: str = "") -> int:
+    """Pause everything that waits for a subject. How many."""
+    changes = {"state": State.PAUSED, "paused_for": why, "what": what, "hint": hint}
+    waiting = Job.objects.filter(subject=subject, state=State.WAITING)
+    return waiting.update(**changes, log=lease.with_line(f"Paused. {what}"))
+
+
+def resume_subject(subject: str, why: Why) -> int:
+    """Resume everything of a subject that was paused for this reason. How many."""
+    paused = Job.objects.filter(subject=subject, state=State.PAUSED, paused_for=why).order_by("pk")
+    return len([resume(job.pk) for job in paused])
 
 
 def find(pk: int) -> Job:
@@ -82,7 +113,8 @@ def holding(
     job, token = _take_own(kind, subject, by=by, until=time.monotonic() + wait_s, waiting=waiting)
     run = Run(job.pk, token)
     try:
-        yield run
+        with run.beating():
+            yield run
     except lease.LostLease:
         raise
     except BaseException as error:
@@ -109,15 +141,14 @@ def _take_own(kind: str, subject: str, *, by: str, until: float, waiting: Callab
 
 
 def _start_own(kind: str, subject: str, by: str) -> tuple[Job, str] | None:
-    now = timezone.now()
-    job = Job(kind=kind, subject=subject, by=by, state=State.RUNNING, attached=True)
-    job.run_token, job.lease_until, job.started_at = lease.new_token(), now + lease.LASTS, now
+    token = lease.new_token()
+    job = Job(kind=kind, subject=subject, by=by, attached=True, **lease.begun(token))
     try:
         with transaction.atomic():
             job.save(force_insert=True)
     except IntegrityError:
         return None
-    return job, job.run_token
+    return job, token
 
 
 def describe(job: Job | None) -> str:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 import time
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db import connection
 
 from chatkeep.errors import ChatkeepError
 from chatkeep.jobs import lease
-from chatkeep.jobs.models import State
+from chatkeep.jobs.models import State, Why
 from chatkeep.operations.progress import Cancelled, Step
 from chatkeep.operations.reports import Report
 
 EVERY_S = 0.5
+LONGEST_STEP = timedelta(hours=1)
+
+_log = logging.getLogger(__name__)
+
+
+class PausedByPerson(Cancelled):
+    """Somebody asked the job to pause."""
+
+    standing_hint = "What was finished is kept; resume it to go on."
 
 
 class Run:
@@ -24,22 +38,50 @@ class Run:
         self.pk = pk
         self._token = token
         self._written = 0.0
+        self._told = time.monotonic()
         self._stage = ""
         self._report: object = None
 
     def progress(self, step: Step) -> None:
         """Tell how far the work is, and keep the lease. Writes at most twice a second, and at each new stage.
 
-        Raises Cancelled when somebody asked to stop, LostLease when another run has taken over.
+        Raises Cancelled when somebody asked to stop or to pause, LostLease when another run has taken over.
         """
-        now = time.monotonic()
+        now = self._told = time.monotonic()
         if step.stage == self._stage and now - self._written < EVERY_S:
             return
         if step.stage != self._stage:
             lease.note(self.pk, self._token, f"{step.stage}.")
         self._written, self._stage = now, step.stage
-        if lease.renew(self.pk, self._token, progress=msgspec.to_builtins(step)):
+        asked = lease.renew(self.pk, self._token, progress=msgspec.to_builtins(step))
+        if asked == "pause":
+            raise PausedByPerson("The job was asked to pause.")
+        if asked:
             raise Cancelled("The job was asked to stop.")
+
+    @contextlib.contextmanager
+    def beating(self, every: timedelta = lease.LASTS / 6) -> Iterator[None]:
+        """Keep the lease while the block runs, through steps that tell nothing for a while, up to LONGEST_STEP."""
+        ended = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(ended, every.total_seconds()), name="beat", daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            ended.set()
+
+    def _beat(self, ended: threading.Event, every_s: float) -> None:
+        beaten = False
+        while not ended.wait(every_s) and time.monotonic() - self._told < LONGEST_STEP.total_seconds():
+            beaten = True
+            try:
+                lease.renew(self.pk, self._token)
+            except lease.LostLease:
+                break
+            except Exception:  # a full or locked disk: the next beat may get through
+                _log.exception("The lease of job %s could not be renewed", self.pk)
+        if beaten:
+            connection.close()
 
     def log(self, line: str) -> None:
         """Add a line for people. It holds no chat text and no secret. Raises LostLease."""
@@ -56,7 +98,8 @@ class Run:
             self.log(f"{problem.where}: {problem.what}")
         state = State.PROBLEMS if problems else State.DONE
         line = f"Done, with {len(problems)} problems." if problems else "Done."
-        lease.end(self.pk, self._token, state, line=line, report=msgspec.to_builtins(self._report))
+        report = msgspec.to_builtins(self._report)
+        lease.end(self.pk, self._token, state, line=line, report=report, what="", hint="")
 
     def failed(self, error: BaseException) -> None:
         """End the run with what went wrong; stopping on request is no failure. Raises LostLease."""
@@ -64,6 +107,11 @@ class Run:
         asked = isinstance(error, Cancelled | KeyboardInterrupt)
         state = State.CANCELLED if asked else State.FAILED
         lease.end(self.pk, self._token, state, line="Stopped." if asked else what, what=what, hint=hint)
+
+    def paused(self, error: BaseException, why: Why) -> None:
+        """Stop here and wait for a person. Raises LostLease."""
+        what, hint = told(error)
+        lease.pause(self.pk, self._token, why, line=f"Paused. {what}", what=what, hint=hint)
 
     def put_off(self, error: ChatkeepError, until: datetime, **changes: Any) -> None:
         """Wait and try again later. Raises LostLease."""

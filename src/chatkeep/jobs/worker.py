@@ -6,20 +6,19 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.db import close_old_connections, connection
+from django.db.models import Q
 from django.utils import timezone
 
-from chatkeep.errors import ChatkeepError, SlowDown
-from chatkeep.jobs import lease
-from chatkeep.jobs.models import Job, State
-from chatkeep.jobs.run import Run
-
-Work = Callable[[Run, Mapping[str, Any]], object]
-"""Does one kind of job: given its run and its arguments, gives the report to keep."""
+from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown
+from chatkeep.jobs import lease, schedules
+from chatkeep.jobs.models import Job, State, Why
+from chatkeep.jobs.port import Work
+from chatkeep.jobs.run import PausedByPerson, Run
 
 MOST_ATTEMPTS = 8
 FIRST_WAIT_S = 15.0
@@ -35,9 +34,18 @@ class Worker:
     two runs; stopping asks running work to stop at its next step, and that work waits for the next start.
     """
 
-    def __init__(self, kinds: Mapping[str, Work], *, threads: int = 2, idle_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, Work],
+        *,
+        threads: int = 2,
+        idle_s: float = 0.5,
+        lasts: timedelta = lease.LASTS,
+    ) -> None:
         self._kinds = kinds
         self._idle_s = idle_s
+        self._lasts = lasts
+        self._silence = lease.SILENCE if lasts == lease.LASTS else lease.Silence(lasts=lasts)
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, name=f"worker-{number}", daemon=True) for number in range(threads)
@@ -57,7 +65,7 @@ class Worker:
 
     def run_one(self) -> bool:
         """Run the job that has been due the longest. False when none could be taken."""
-        lease.recover()
+        lease.recover(self._silence)
         for job in self._due():
             token = lease.take(job)
             if token:
@@ -67,7 +75,10 @@ class Worker:
 
     def _due(self) -> list[Job]:
         busy = Job.objects.filter(state=State.RUNNING).values("subject")
-        due = Job.objects.filter(state=State.WAITING, due_at__lte=timezone.now(), kind__in=list(self._kinds))
+        now = timezone.now()
+        waiting = Job.objects.filter(state=State.WAITING, kind__in=list(self._kinds))
+        # Nothing is put off for longer than that: where it seems so, the clock was set back meanwhile.
+        due = waiting.filter(Q(due_at__lte=now) | Q(due_at__gt=now + 2 * timedelta(seconds=LONGEST_WAIT_S)))
         return list(due.exclude(subject__in=busy).order_by("due_at", "id")[:10])
 
     def _loop(self) -> None:
@@ -85,7 +96,7 @@ class Worker:
     def _run(self, job: Job, token: str) -> None:
         run = StoppableRun(job.pk, token, self._stop)
         try:
-            with contextlib.suppress(lease.LostLease):
+            with contextlib.suppress(lease.LostLease), run.beating(self._lasts / 6):
                 self._do(run, job)
         except Exception:  # the row could not be written: its lease runs out and the job runs again
             _log.exception("The end of job %s could not be recorded", job.pk)
@@ -97,6 +108,11 @@ class Worker:
             raise
         except ClosingDown as error:
             run.put_off(error, timezone.now())
+        except PausedByPerson as error:
+            run.paused(error, Why.PERSON)
+        except SignInAgain as error:
+            run.paused(error, Why.SIGN_IN)
+            schedules.pause(job.subject, Why.SIGN_IN, what=error.what, hint=error.hint)
         except Exception as error:
             self._failed(run, job, error)
         else:

@@ -68,7 +68,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-TIME_ZONE = "UTC"
+TIME_ZONE = CHATKEEP.zone
 LANGUAGE_CODE = "en"
 USE_I18N = False
 

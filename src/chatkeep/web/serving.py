@@ -15,7 +15,7 @@ from chatkeep.settings import Settings
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
-    """Serve the pages until the process is stopped, and do the jobs that are asked for.
+    """Serve the pages until the process is stopped, ask for what the schedules say, and do the jobs asked for.
 
     Prints a link that signs one browser in, once. Raises Unavailable when the port is taken.
     """
@@ -23,18 +23,17 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
     from chatkeep.connections import start
 
     start.start(settings.home)
-    from chatkeep.jobs.kinds import kinds
-    from chatkeep.jobs.worker import Worker
+    from chatkeep.jobs.workshop import workshop
     from chatkeep.web import held
 
     listener = _listen(settings)
-    worker = Worker(kinds(held.means()))
-    worker.start()
+    works = workshop(held.means())
+    works.start()
     try:
         _announce(settings, listener.getsockname()[1], open_browser=open_browser)
         _answer(listener)
     finally:
-        worker.stop()
+        works.stop()
 
 
 def _listen(settings: Settings) -> socket.socket:

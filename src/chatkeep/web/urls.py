@@ -54,6 +54,7 @@ urlpatterns = [
     path("activity/<int:pk>/", activity.run, name="run"),
     path("activity/<int:pk>/part", activity.part, name="run-part"),
     path("activity/<int:pk>/cancel", activity.cancel, name="run-cancel"),
+    path("activity/<int:pk>/pause", activity.pause, name="run-pause"),
     path("activity/<int:pk>/resume", activity.resume, name="run-resume"),
 ]
 handler404 = errors.missing

@@ -1,4 +1,4 @@
-"""What is going on and what was done: every job, with its progress, its log, and a way to stop it."""
+"""What is going on and what was done: every job, with its progress, its log, and ways to stop and pause it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ def part(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Ask a job to stop."""
     queue.cancel(pk)
+    return redirect("run", pk)
+
+
+@require_POST
+def pause(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Ask a job to wait until somebody resumes it."""
+    queue.pause(pk)
     return redirect("run", pk)
 
 

@@ -11,6 +11,7 @@ from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.memory import MEMORY
 from chatkeep.providers.notes import MemoryNotes, Notes
 from chatkeep.providers.oauth import Access, Client, SignIn, Tokens, TokenStore
+from chatkeep.providers.onedrive import ONEDRIVE
 from chatkeep.providers.provider import Account, Means, Provider, Space
 from chatkeep.storage import Storage
 
@@ -18,6 +19,7 @@ __all__ = [
     "DROPBOX",
     "FOLDER",
     "MEMORY",
+    "ONEDRIVE",
     "Access",
     "Account",
     "Client",
@@ -73,5 +75,5 @@ def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False, m
     return kind.open(settings, new, means)
 
 
-for _built_in in (FOLDER, MEMORY, DROPBOX):
+for _built_in in (FOLDER, MEMORY, DROPBOX, ONEDRIVE):
     register(_built_in)

@@ -22,7 +22,8 @@ from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.config import NAME as CONFIG
 from chatkeep.vault.config import unseal_config
 from chatkeep.vault.index import IndexObject
-from chatkeep.vault.objects import DATA, Objects, open_blob, pack_name
+from chatkeep.vault.names import PACKS
+from chatkeep.vault.objects import Objects, open_blob, pack_name
 from chatkeep.vault.pack import header_span, read_header
 from chatkeep.vault.sealed import unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
@@ -68,8 +69,9 @@ class _Check:
         self._read = 0
 
     def run(self, read_data: bool, sample_percent: float | None) -> CheckReport:
+        self._objects.names.start_over()
         self._objects.refresh_snapshots()
-        self._objects.refresh_index()
+        self._objects.refresh_index(looked=True)
         found = self._sealed_objects()
         self._trees(found)
         self._packs()
@@ -105,7 +107,10 @@ class _Check:
         return lambda data, name: unseal_json(self._objects.seal, name, data, kind=kind)
 
     def _each(self, folder: str, read: Callable[[bytes, str], T]) -> list[T]:
-        found = (self._try(folder + name, partial(_with_name, read, name)) for name in self._objects.names(folder))
+        found = (
+            self._try(folder + name, partial(_with_name, read, name))
+            for name in sorted(self._objects.names.listed(folder))
+        )
         return [value for value in found if value is not None]
 
     def _try(self, name: str, read: Callable[[bytes], T]) -> T | None:
@@ -144,7 +149,7 @@ class _Check:
                     self._is_missing(piece, _where(node.name, where), "A part of it is missing from the vault.")
 
     def _packs(self) -> None:
-        there = {stored.name.rpartition("/")[2]: stored.size for stored in self._objects.storage.listing(DATA)}
+        there = {stored.name.rpartition("/")[2]: stored.size for stored in self._objects.storage.listing(PACKS)}
         for name, size in self._objects.index.pack_sizes().items():
             if name not in there:
                 self._is_missing(name, self._touched(name), f"The pack {name[:12]} is missing.")

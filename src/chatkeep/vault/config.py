@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chatkeep.errors import Damaged, VaultTooNew
-from chatkeep.vault.seal import Seal
+from chatkeep.vault.cache import Cache
+from chatkeep.vault.seal import MasterKey, Seal
 
 NAME = "config"
 VERSION = 2
 DEGREE = 53
+FEED = "feed"
+"""Under which name the cache has what the feed of changes told."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -44,6 +49,28 @@ def unseal_config(seal: Seal, data: bytes) -> Config:
     if not isinstance(fields.get("id"), str):
         raise Damaged("The config of the vault does not say which vault it is.")
     return Config(fields["id"], fields)
+
+
+def remembered(key: MasterKey, folder: Path | None) -> bytes | None:
+    """The config object of the vault of this key as the cache has it, where a feed will tell if the vault is gone."""
+    data = _beside(key, folder).get(NAME)
+    if data is None:
+        return None
+    try:
+        found = unseal_config(Seal(key), data)
+    except Damaged:
+        return None
+    return data if Cache(folder, found.id).get(FEED) else None
+
+
+def remember(data: bytes, key: MasterKey, folder: Path | None) -> None:
+    """Keep the config object, so that opening this vault asks nothing where the storage has a feed."""
+    _beside(key, folder).put(NAME, data)
+
+
+def _beside(key: MasterKey, folder: Path | None) -> Cache:
+    """A cache that is found by the key alone; the name tells nothing of the key."""
+    return Cache(folder, "key-" + hashlib.sha256(b"config of the vault of " + key.to_bytes()).hexdigest())
 
 
 def _polynomial() -> int:

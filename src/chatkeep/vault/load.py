@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 
 import msgspec
 
@@ -100,7 +100,7 @@ class _Gathering:
                 yield _document(document, b"")
             for piece in document.missing:
                 self._users[piece].append(document)
-        for span, data in _ahead(self._spans(), self._fetch):
+        for span, data in _ahead(self._objects.pool(1), self._spans(), self._fetch):
             for piece, place in span.blobs:
                 at = place.offset - span.start
                 yield from self._came(piece, place, data[at : at + place.length])
@@ -195,9 +195,9 @@ def _damaged(document: _Wanted, what: str) -> Problem:
     return Problem(f"conversation {document.id}", what)
 
 
-def _ahead(spans: Iterable[_Span], fetch: Callable[[_Span], bytes]) -> Iterator[tuple[_Span, bytes]]:
+def _ahead(pool: Executor, spans: Iterable[_Span], fetch: Callable[[_Span], bytes]) -> Iterator[tuple[_Span, bytes]]:
     """Each span with its bytes; the next is fetched while one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
+    with pool:
         waiting: deque[tuple[_Span, Future[bytes]]] = deque()
         for span in spans:
             waiting.append((span, pool.submit(fetch, span)))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
@@ -43,10 +42,11 @@ class LockObject(msgspec.Struct, kw_only=True):
 class SharedLock:
     """Held while a run writes. Raises Busy on entering when somebody must be alone with the vault."""
 
-    def __init__(self, objects: Objects, *, host: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    exclusive = False
+
+    def __init__(self, objects: Objects, *, host: str) -> None:
         self._objects = objects
         self._host = host
-        self._sleep = sleep
         self._name = ""
         self._taken = objects.clock()
         self._unwatch: Callable[[], None] = lambda: None
@@ -54,7 +54,7 @@ class SharedLock:
     def __enter__(self) -> SharedLock:
         try:
             self._put()
-            self._sleep(self._objects.storage.traits.settles)
+            self._objects.sleep(self._objects.storage.traits.settles)
             self._look_for_others()
         except BaseException:
             self._remove()
@@ -74,32 +74,40 @@ class SharedLock:
         if age > RENEW:
             old, unwatch = self._name, self._unwatch
             self._put()
-            self._objects.storage.delete(FOLDER + old)
+            self._objects.delete(FOLDER + old)
             unwatch()
 
     def _put(self) -> None:
         self._taken = self._objects.clock()
-        value = LockObject(time=format_time(self._taken), hostname=self._host, username="chatkeep", pid=os.getpid())
+        value = LockObject(
+            time=format_time(self._taken),
+            exclusive=self.exclusive,
+            hostname=self._host,
+            username="chatkeep",
+            pid=os.getpid(),
+        )
         self._name, data = seal_json(self._objects.seal, value)
         self._unwatch = watch(self._objects.storage, FOLDER + self._name)  # first: it may be killed in the put
-        self._objects.storage.put(FOLDER + self._name, data)
+        self._objects.put(FOLDER + self._name, data)
 
     def _remove(self) -> None:
         with contextlib.suppress(ChatkeepError):  # it grows stale by itself
-            self._objects.storage.delete(FOLDER + self._name)
+            self._objects.delete(FOLDER + self._name)
         self._unwatch()
 
     def _look_for_others(self) -> None:
         now = self._objects.clock()
-        for name in self._objects.names(FOLDER):
+        for name in sorted(self._objects.names.of(FOLDER)):
             found = self._read(name) if name != self._name else None
             if found is None:
                 continue
             stale = now - parse_time(found.time) > STALE
             if found.hostname == self._host and (stale or not _alive(found.pid)):
-                self._objects.storage.delete(FOLDER + name)
+                self._objects.delete(FOLDER + name)
             elif found.exclusive and not stale:
                 raise Busy(f"Another program has the vault to itself (on {found.hostname}, since {found.time[:16]}).")
+            elif self.exclusive and not stale:
+                raise Busy(f"Another run works on the vault (on {found.hostname}, since {found.time[:16]}).")
 
     def _read(self, name: str) -> LockObject | None:
         try:
@@ -112,6 +120,12 @@ class SharedLock:
             if modified and self._objects.clock() - modified > STALE:
                 return None
             raise Busy("A lock in the vault cannot be read; it may be one that another program just writes.") from error
+
+
+class ExclusiveLock(SharedLock):
+    """Held while objects are removed. Raises Busy on entering when anybody else works on the vault."""
+
+    exclusive = True
 
 
 def _alive(pid: int) -> bool:

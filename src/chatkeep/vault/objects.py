@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
+import time
 from collections.abc import Callable, Container, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -24,13 +24,12 @@ from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.cache import Cache
 from chatkeep.vault.config import Config
 from chatkeep.vault.index import Columns, Index, IndexObject, Location
+from chatkeep.vault.names import PACKS, Names, is_name
 from chatkeep.vault.pack import Kind, Pack, PackedBlob, header_span, read_header
 from chatkeep.vault.seal import MasterKey, Seal
 from chatkeep.vault.sealed import seal_json, unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
 
-DATA = "data/"
-_NAME = re.compile("[0-9a-f]{64}")
 _AT_ONCE = 4
 _TAIL = 64 * 1024
 
@@ -39,7 +38,7 @@ T = TypeVar("T")
 
 def pack_name(pack_id: str) -> str:
     """The name of the object that holds a pack."""
-    return f"{DATA}{pack_id[:2]}/{pack_id}"
+    return f"{PACKS}{pack_id[:2]}/{pack_id}"
 
 
 def open_blob(seal: Seal, sealed: bytes | memoryview, *, blob_id: bytes, size: int) -> bytes:
@@ -59,17 +58,31 @@ def open_blob(seal: Seal, sealed: bytes | memoryview, *, blob_id: bytes, size: i
 
 
 class Objects:
-    """The objects of an open vault. `problems` collects what could not be read so far."""
+    """The objects of an open vault. `problems` collects what could not be read so far.
+
+    sleep, pool: how to wait, and what does several things at once; a simulation brings its own.
+    """
 
     def __init__(
-        self, storage: Storage, key: MasterKey, config: Config, *, cache: Path | None, clock: Callable[[], datetime]
+        self,
+        storage: Storage,
+        key: MasterKey,
+        config: Config,
+        *,
+        cache: Path | None,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
     ) -> None:
         self.storage = Counting(storage)
         self.key = key
         self.config = config
         self.seal = Seal(key)
         self.clock = clock
+        self.sleep = sleep
+        self.pool = pool
         self.cache = Cache(cache, config.id)
+        self.names = Names(self.storage, self.cache, sleep=sleep)
         self.cuts = self.cache.cuts()
         self._kept_cuts = dict(self.cuts)
         self.index = Index()
@@ -97,12 +110,17 @@ class Objects:
             return msgspec.msgpack.decode(data, type=kind) if data else None
         return None
 
-    # Reading objects
+    # Objects by name
 
-    def names(self, folder: str) -> list[str]:
-        """The names of the objects in a folder of the vault; a stray file is none."""
-        found = (stored.name.rpartition("/")[2] for stored in self.storage.listing(folder))
-        return [name for name in found if _NAME.fullmatch(name)]
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object and know of it."""
+        self.storage.put(name, data)
+        self.names.came(name)
+
+    def delete(self, name: str) -> None:
+        """Remove an object and know that it went."""
+        self.storage.delete(name)
+        self.names.went(name)
 
     def fetch(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object, from the storage."""
@@ -119,7 +137,7 @@ class Objects:
         if len(wanted) < _AT_ONCE:
             yield from map(fetch, wanted)
             return
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with self.pool(_AT_ONCE) as pool:
             yield from pool.map(fetch, wanted)
 
     def _read(self, folder: str, names: Iterable[str], kind: type[T]) -> Iterator[tuple[str, T]]:
@@ -134,14 +152,17 @@ class Objects:
 
     # Snapshots
 
-    def refresh_snapshots(self) -> list[Snapshot]:
-        """All snapshots, oldest first. One listing, and one get for each that was not known."""
-        names = self.names(snapshots.FOLDER)
+    def refresh_snapshots(self, *, looked: bool = False) -> list[Snapshot]:
+        """All snapshots, oldest first. One look, and one get for each that was not known.
+
+        looked: where there is a feed, the last look is recent enough.
+        """
+        names = self.names.of(snapshots.FOLDER, looked=looked)
         self._snapshots = {name: kept for name, kept in self._snapshots.items() if name in names}
         for name in names:
             if name not in self._snapshots and (found := self._cached(f"snapshots/{name}", SnapshotObject)):
                 self._take_snapshot(name, found)
-        unknown = [name for name in names if name not in self._snapshots]
+        unknown = sorted(name for name in names if name not in self._snapshots)
         for name, found in self._read(snapshots.FOLDER, unknown, SnapshotObject):
             self._take_snapshot(name, found)
             self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
@@ -157,20 +178,20 @@ class Objects:
     def put_snapshot(self, value: SnapshotObject) -> Snapshot:
         """Write a snapshot: the commit."""
         name, data = seal_json(self.seal, value)
-        self.storage.put(snapshots.FOLDER + name, data)
+        self.put(snapshots.FOLDER + name, data)
         self._take_snapshot(name, value)
         self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(value))
         return self._snapshots[name]
 
     # The index
 
-    def refresh_index(self) -> bool:
-        """Read what is new in the index. True if something that was known has gone from it."""
-        names = set(self.names(indexes.FOLDER))
+    def refresh_index(self, *, looked: bool = False) -> bool:
+        """Read what is new in the index. True if something that was known has gone from it. looked: see above."""
+        names = self.names.of(indexes.FOLDER, looked=looked)
         gone = self._indexed - names
         if gone:
             self._start_index_over()
-        for name in names - self._indexed:
+        for name in sorted(names - self._indexed):
             self._take_index(name, self._cached(f"index/{name}", Columns))
         for name, found in self._read(indexes.FOLDER, sorted(names - self._indexed), IndexObject):
             columns = indexes.columns_of(found)
@@ -185,6 +206,9 @@ class Objects:
         """Read what is new in the index, if the tree of a snapshot is not yet in what was read."""
         if not self.index.has("tree", bytes.fromhex(root)):
             self.refresh_index()
+        if not self.index.has("tree", bytes.fromhex(root)) and self.names.remembers:
+            self.names.start_over()
+            self.refresh_index()
 
     def _start_index_over(self) -> None:
         self.index, self._indexed, self._searched = Index(), set(), False
@@ -197,7 +221,7 @@ class Objects:
     def put_index(self, packs: list[Pack]) -> str:
         """Write an index object that names these packs, and know them from now on."""
         name, data = seal_json(self.seal, indexes.to_index_object(packs))
-        self.storage.put(indexes.FOLDER + name, data)
+        self.put(indexes.FOLDER + name, data)
         columns = indexes.to_columns((pack.id, pack.blobs) for pack in packs)
         self._take_index(name, columns)
         self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
@@ -207,7 +231,7 @@ class Objects:
         """Name packs anew, without those that turned out to be missing, and drop what named them before."""
         self.put_index(packs)
         for name in old:
-            self.storage.delete(indexes.FOLDER + name)
+            self.delete(indexes.FOLDER + name)
         self.refresh_index()
 
     def search_packs(self) -> None:
@@ -219,9 +243,9 @@ class Objects:
             return
         self._searched = True
         known = set(self.index.pack_names())
-        for stored in self.storage.listing(DATA):
+        for stored in self.storage.listing(PACKS):
             name = stored.name.rpartition("/")[2]
-            if _NAME.fullmatch(name) and name not in known:
+            if is_name(name) and name not in known:
                 try:
                     blobs = self._header(stored.name, stored.size)
                 except (Damaged, NotFound) as error:
@@ -269,6 +293,6 @@ class Objects:
         except NotFound:
             raise Damaged("A pack is missing from the vault.") from None
 
-    def put_pack(self, pack: Pack) -> None:
-        """Write a pack. It is of no use to anybody until an index object names it."""
-        self.storage.put(pack_name(pack.id), pack.data)
+    def put_pack(self, pack: Pack) -> int:
+        """Write a pack; its size as the storage has it. It is of no use until an index object names it."""
+        return self.storage.put(pack_name(pack.id), pack.data).size

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from types import TracebackType
 
 import msgspec
@@ -63,7 +63,7 @@ class Packing:
         self._before_put = before_put
         self._builders: dict[Kind, PackBuilder] = {"data": PackBuilder("data"), "tree": PackBuilder("tree")}
         self._begun: dict[Kind, set[bytes]] = {"data": set(), "tree": set()}
-        self._puts: deque[Future[None]] = deque()
+        self._puts: deque[Future[int]] = deque()
         self._finished: list[Pack] = []
         self.indexes: list[str] = []
         self.published: list[Pack] = []
@@ -72,8 +72,8 @@ class Packing:
         self.blobs: dict[Kind, int] = {"data": 0, "tree": 0}
 
     def __enter__(self) -> Packing:
-        self._compressing = ThreadPoolExecutor(1, thread_name_prefix="compress")
-        self._putting = ThreadPoolExecutor(1, thread_name_prefix="put")
+        self._compressing = self._objects.pool(1)
+        self._putting = self._objects.pool(1)
         return self
 
     def __exit__(

@@ -102,27 +102,34 @@ class _Run:
         self._older: dict[str, tuple[_File, str] | None] = {}
         self._problems: list[Problem] = []
         self._new_documents = self._new_attachments = 0
-        objects = self._objects
-        self._snapshots = objects.refresh_snapshots()
-        self._newest = newest(self._snapshots, self._host)
-        self._trees = Trees(objects)
+        self._trees = Trees(self._objects)
         self._force = force
-        if not force and self._is_unchanged():
-            if self._index_changed() and not self._is_unchanged():
-                return self.attempt(force=True)
-            return self._saved(self._newest, unchanged=True)
-        with SharedLock(objects, host=self._host) as lock:
-            if self._index_changed() and not force and self._is_unchanged():
+        looked = not force and not self._surely_changed()
+        if looked:
+            self._look()
+            if self._is_unchanged():
                 return self._saved(self._newest, unchanged=True)
-            with Packing(objects, before_put=lock.renew) as packing:
+        with SharedLock(self._objects, host=self._host) as lock:
+            self._look(again=looked)
+            if not force and self._is_unchanged():
+                return self._saved(self._newest, unchanged=True)
+            with Packing(self._objects, before_put=lock.renew) as packing:
                 return self._write(packing)
 
-    def _index_changed(self) -> bool:
-        known = len(self._objects.index)
-        gone = self._objects.refresh_index()
-        if gone:
+    def _surely_changed(self) -> bool:
+        """Whether what this machine remembers of the vault lacks something: then the lock can come first."""
+        return len(self._objects.index) > 0 and next(self._unknown(), None) is not None
+
+    def _look(self, *, again: bool | None = None) -> None:
+        """Read what is new, snapshots first. again: under the lock, which heard the feed; True when we looked before.
+
+        The chain of our host is ours alone, so a second look at the snapshots is worth no listing.
+        """
+        if not again or self._objects.names.remembers:
+            self._snapshots = self._objects.refresh_snapshots(looked=again is not None)
+            self._newest = newest(self._snapshots, self._host)
+        if self._objects.refresh_index(looked=True):
             self._files.clear()
-        return gone or len(self._objects.index) != known
 
     def _is_unchanged(self) -> bool:
         """Whether all of it is in the vault as the tree of the host's newest snapshot. Costs no request."""
@@ -402,14 +409,17 @@ class _Run:
         A prune that did not see our lock may have taken packs that no index named yet. What is missing is then no
         longer named, so that the next attempt writes it again.
         """
-        missing = {pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size)}
+        told = self._objects.names.look()
+        missing = {pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size, told=told)}
         if missing:
             left = [pack for pack in packing.published if pack.id not in missing]
             self._objects.replace_index(packing.indexes, left)
             return False
-        return not self._objects.refresh_index()
+        return not self._objects.refresh_index(looked=told)
 
-    def _is_there(self, pack_id: str, size: int) -> bool:
+    def _is_there(self, pack_id: str, size: int, *, told: bool) -> bool:
+        if told and self._objects.names.was_seen(pack_name(pack_id)):
+            return True
         try:
             return self._objects.storage.stat(pack_name(pack_id)).size == size
         except NotFound:

@@ -11,6 +11,7 @@ import msgspec
 from chatkeep.errors import Damaged, NotFound, Problem, Refused, WrongPassphrase
 from chatkeep.storage import Below, Storage
 from chatkeep.vault import check as checking
+from chatkeep.vault import config as configs
 from chatkeep.vault import keys, load, save
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.check import CheckReport
@@ -261,12 +262,16 @@ def open_vault(storage: Storage, *, secret: str, cache: Path | None = None, cloc
 def open_with_master_key(storage: Storage, key: MasterKey, *, cache: Path | None = None, clock: Clock = _now) -> Vault:
     """Open a vault with the key that the token safe kept; at once.
 
-    cache: a folder where this machine remembers what it read of vaults. Raises NotFound, VaultTooNew, and Damaged
-    when the key is not that of this vault.
+    cache: a folder where this machine remembers what it read of vaults. Where the storage has a feed of changes and
+    the cache remembers the vault, opening asks nothing: what the feed tells first says whether it is still there.
+    Raises NotFound, VaultTooNew, and Damaged when the key is not that of this vault.
     """
     inside = Below(storage, FOLDER)
-    config = unseal_config(Seal(key), _config(inside))
-    return Vault(Objects(inside, key, config, cache=cache, clock=clock))
+    data = configs.remembered(key, cache)
+    if data is None:
+        data = _config(inside)
+        configs.remember(data, key, cache)
+    return Vault(Objects(inside, key, unseal_config(Seal(key), data), cache=cache, clock=clock))
 
 
 def _config(inside: Storage) -> bytes:

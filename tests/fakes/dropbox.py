@@ -94,8 +94,10 @@ class Account:
 
 LIST_OPTIONS = (
     "recursive limit include_deleted include_media_info include_has_explicit_shared_members include_mounted_folders "
-    "include_non_downloadable_files"
+    "include_non_downloadable_files include_restorable_info include_property_groups shared_link"
 )
+UPLOAD_OPTIONS = "mode autorename client_modified mute strict_conflict content_hash property_groups"
+COMMIT_FIELDS = {"path", *UPLOAD_OPTIONS.split()}
 ROUTES: dict[str, Route] = {}
 
 
@@ -140,9 +142,11 @@ class DropboxFake:
             name: Person(_account_id(name), f"{name.title()} Example", f"{name}@example.com") for name in PEOPLE
         }
         self.consent = Consent(self._policy(), self.people, clock=lambda: self.clock())
+        self.consent.granted = lambda asked: asked or SCOPES  # without a word on scopes: what the app may have
         self.apps: dict[tuple[str, str], Account] = {}
         self.calls: list[str] = []
         self._numbers = 0
+        self._pauses: list[tuple[str, int]] = []
         self._lock = threading.RLock()
 
     def _policy(self) -> Policy:
@@ -185,6 +189,10 @@ class DropboxFake:
         with self._lock:
             nodes = self.account(user).tree.nodes.values()
             return {node.path: node.data for node in nodes if node.data is not None}
+
+    def throttle(self, times: int, *, retry_after: int, writes: bool = False) -> None:
+        """Ask for a pause instead of doing what the next calls ask."""
+        self._pauses = [("too_many_write_operations" if writes else "too_many_requests", retry_after)] * times
 
     def damage(self, path: str, user: str = "alice") -> None:
         """Turn a bit of a stored file, which its hash does not know of."""
@@ -245,10 +253,18 @@ class DropboxFake:
             return _plain(405, "Method not allowed.")
         with self._lock:
             self.calls.append(request.path.removeprefix("/2/"))
+            if self._pauses:
+                return self._pause(*self._pauses.pop())
         account = self._who(request, found)
         arg = _argument(request, found)
         result = found.call(self, account, arg, request)
         return result if isinstance(result, Response) else _json(result)
+
+    def _pause(self, reason: str, retry_after: int) -> Response:
+        error = {"reason": {".tag": reason}, "retry_after": retry_after}
+        response = _json({"error_summary": self._summary(reason), "error": error}, 429)
+        response.headers["Retry-After"] = str(retry_after)
+        return response
 
     def _who(self, request: Request, found: Route) -> Account:
         """Whose call it is. Raises Unauthorised, with the error that clients look at."""
@@ -304,7 +320,13 @@ class DropboxFake:
 
     # Routes: what is there
 
-    @route("files/get_metadata", "rpc", LOOK, "path", "include_media_info include_deleted include_property_groups")
+    @route(
+        "files/get_metadata",
+        "rpc",
+        LOOK,
+        "path",
+        "include_media_info include_deleted include_has_explicit_shared_members include_property_groups",
+    )
     def _metadata(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         path = _path(arg, "path", ANY_PATH)
         with self._lock, _under("path"):
@@ -330,7 +352,7 @@ class DropboxFake:
             return Response(304, {"ETag": tag})
         return _ranged(request.headers.get("range", ""), node.data, headers)
 
-    @route("files/list_revisions", "rpc", LOOK, "path", "mode limit before_rev")
+    @route("files/list_revisions", "rpc", LOOK, "path", "mode limit before_rev include_restorable_info")
     def _revisions(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         with self._lock:
             node = account.tree.find(path := _path(arg, "path", ANY_PATH))
@@ -525,6 +547,8 @@ class DropboxFake:
 
     def _write(self, account: Account, commit: dict[str, Any], data: bytes) -> dict[str, Any]:
         """Make a file of bytes as the client asked. Raises Wrong as a write error."""
+        if unknown := commit.keys() - COMMIT_FIELDS:
+            raise Bad(f"request body: commit: unknown field '{min(unknown)}'")
         path = check_name(_path(commit, "path", NEW_PATH))
         mode, strict = _mode(commit), bool(commit.get("strict_conflict"))
         with self._changing(account) as tree:
@@ -541,7 +565,13 @@ class DropboxFake:
             node = tree.write(path, data, modified=commit.get("client_modified") or "")
             return self._told(node.metadata(tag=False))
 
-    @route("files/upload", "upload", WRITE, "path", "mode autorename client_modified mute strict_conflict content_hash")
+    @route(
+        "files/upload",
+        "upload",
+        WRITE,
+        "path",
+        UPLOAD_OPTIONS,
+    )
     def _upload(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         self._check_size(request.body)
         check_hash(arg, request.body)

@@ -44,6 +44,7 @@ STORY = (
     "keys-recovery",
     "keys-remove",
     "check",
+    "drill",
     "restore",
     "status",
     "doctor",

@@ -111,3 +111,7 @@ class Busy(ChatkeepError):
 
 class WrongUse(ChatkeepError):
     """The request itself does not make sense (an unknown option value, a missing name)."""
+
+
+class Stopped(ChatkeepError):
+    """The work ended early because it was asked to, or because another run took it over; nothing is wrong with it."""

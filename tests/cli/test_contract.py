@@ -133,6 +133,47 @@ def test_restore(backed_up: Command) -> None:
     assert (found["expected"], found["restored"], found["changed"], found["problems"]) == (2, 2, 0, [])
 
 
+def test_restore_beside_the_archive(backed_up: Command, tmp_path: Path) -> None:
+    found = backed_up("restore", "--as-files", tmp_path / "all.zip", "--format", "txt", "--json").json
+    assert (found["expected"], found["restored"], found["changed"], found["files"]) == (2, 2, 0, 3)
+    assert (tmp_path / "all.zip").exists()
+    found = backed_up("restore", "--into", tmp_path / "new", "--json").json
+    assert (found["restored"], found["out"]) == (2, str(tmp_path / "new"))
+    assert (tmp_path / "new" / "archive.sqlite3").exists()
+    assert backed_up("restore", "--into", tmp_path / "new").code == 2
+    assert backed_up("restore", "--into", tmp_path / "x", "--replace").code == 2
+    assert "restored to" in backed_up("restore", "--as-files", tmp_path / "files").out
+
+
+def test_drill(backed_up: Command) -> None:
+    assert "never rehearsed" in backed_up("status").out
+    found = backed_up("drill", "--json").json
+    assert (found["ok"], found["compared"], found["as_here"], found["problems"]) == (True, 2, 2, [])
+    assert "the restore works" in backed_up("drill", "--sample", "1").out
+    status = backed_up("status", "--json").json
+    assert status["places"][0]["drill_ok"]
+
+
+def test_a_drill_that_fails_says_so_until_one_goes_well(backed_up: Command, place: Path) -> None:
+    packs = [path for path in (place / "Vault" / "data").rglob("*") if path.is_file()]
+    for pack in packs:
+        pack.with_suffix(".away").write_bytes(pack.read_bytes())
+        pack.write_bytes(bytes(pack.stat().st_size))
+    assert backed_up("drill").code == 3
+    assert not backed_up("status", "--json").json["safe"]
+    for pack in packs:
+        pack.with_suffix(".away").replace(pack)
+    assert backed_up("drill").code == 0
+    assert backed_up("status", "--json").json["safe"]
+
+
+def test_a_wrong_request_is_not_noted_as_trouble_of_the_place(backed_up: Command) -> None:
+    assert backed_up("restore", "--conversation", "ffffffff").code == 1
+    assert backed_up("restore", "--snapshot", "ffff").code == 1
+    (place,) = backed_up("connections", "--json").json
+    assert place["state"] == "ready"
+
+
 def test_check(backed_up: Command) -> None:
     found = backed_up("check", "--read-data", "--json").json
     assert found.keys() >= {"ok", "damaged", "missing", "read"}

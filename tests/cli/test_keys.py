@@ -40,7 +40,7 @@ def test_a_key_is_removed_by_its_id_but_never_the_last(backed_up: Command) -> No
     first, second = backed_up("keys", "--json").json["keys"]
     assert backed_up("keys", "remove", first["id"][:10], "--json").json["removed"]["id"] == first["id"]
     last = backed_up("keys", "remove", second["id"])
-    assert last.code == 1
+    assert last.code == 2
     assert "last key" in last.err
 
 

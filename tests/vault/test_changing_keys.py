@@ -8,7 +8,7 @@ import pytest
 from tests.vault.small_archive import PASSPHRASE, Restic, contents, documents, loaded
 
 from chatkeep import vault
-from chatkeep.errors import Damaged, NotFound, Refused, WrongPassphrase, WrongUse
+from chatkeep.errors import Damaged, NotFound, WrongPassphrase, WrongUse
 from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
 from chatkeep.vault import MistypedKey, RecoveryKey, Vault
@@ -57,7 +57,7 @@ def test_a_removed_key_opens_no_more_and_the_last_one_stays(storage: Folder) -> 
     with pytest.raises(WrongPassphrase):
         vault.open_vault(storage, secret=str(first))
     assert vault.open_vault(storage, secret=str(second)).id == kept.id
-    with pytest.raises(Refused, match="last key"):
+    with pytest.raises(WrongUse, match="last key"):
         kept.remove_key(kept.keys()[0].id)
     assert len(kept.keys()) == 1
 

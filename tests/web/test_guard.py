@@ -15,6 +15,8 @@ from chatkeep.web.urls import urlpatterns
 
 _OPEN = {"sign-in", "sign-in-link", "health"}
 _VALUES = {
+    "snapshot": "0" * 64,
+    "conversation": "00000000-0000-4000-8000-000000000000",
     "name": "00000000-0000-4000-8000-000000000000",
     "pk": "1",
     "number": "1",

@@ -28,6 +28,7 @@ _COMMANDS = {
     "snapshots": ("chatkeep.cli.backing_up:snapshots", "List what can be restored."),
     "restore": ("chatkeep.cli.backing_up:restore", "Get conversations back from a vault."),
     "check": ("chatkeep.cli.backing_up:check", "Verify a vault."),
+    "drill": ("chatkeep.cli.backing_up:drill", "Rehearse a restore: does the backup work?"),
     "keys": ("chatkeep.cli.keys:keys", "Say which keys open a vault, test and change them."),
     "trash": ("chatkeep.cli.undoing:trash", "Put conversations into the trash, or back."),
     "undo": ("chatkeep.cli.undoing:undo", "Undo an import or a restore."),

@@ -1,18 +1,19 @@
-"""`chatkeep backup`, `snapshots`, `restore` and `check`: the vault."""
+"""`chatkeep backup`, `snapshots`, `restore`, `check` and `drill`: the vault."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chatkeep.cli import options
 from chatkeep.cli.ending import DONE, PROBLEMS
+from chatkeep.cli.exporting import FORMATS
 
 if TYPE_CHECKING:
     from chatkeep.jobs.run import Run
-    from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport, Step
+    from chatkeep.operations import BackupReport, CheckReport, DrillReport, Progress, RestoreReport, Step
 
 
 @click.command()
@@ -95,6 +96,9 @@ def snapshots(name: str, as_json: bool) -> None:
 @click.option("--conversation", "conversations", multiple=True, metavar="ID", help="Only this one; may be repeated.")
 @click.option("--replace", is_flag=True, help="Put the restored version in the place of what is here.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--as-files", "out", default="", metavar="PATH", help="Write files to a folder, .zip or file instead.")
+@click.option("--format", "-f", "exporter", type=click.Choice(FORMATS), default="json", help="Of the files: json.")
+@click.option("--into", default="", metavar="FOLDER", help="Make a new archive in this folder instead.")
 @options.yes
 @options.as_json
 def restore(
@@ -104,38 +108,37 @@ def restore(
     conversations: tuple[str, ...],
     replace: bool,
     dry_run: bool,
+    out: str,
+    exporter: str,
+    into: str,
     yes: bool,
     as_json: bool,
 ) -> int:
     """Get conversations back from a vault: everything, or those you name.
 
     Nothing that is here is lost: what comes back is merged with it, unless you say --replace. "chatkeep undo" takes a
-    restore back.
+    restore back. With --as-files or --into what is here is not touched at all.
     """
     from chatkeep.cli import progress, rooms
     from chatkeep.cli.output import write_json
 
     if snapshot and as_of:
         raise click.UsageError("--snapshot and --as-of both say which snapshot; give one.")
+    if (out and into) or ((out or into) and (replace or dry_run)):
+        raise click.UsageError("--as-files, --into, --replace and --dry-run do not go together; give one.")
     if replace and not (dry_run or yes or as_json) and sys.stdin.isatty():
         click.confirm("Put the restored versions in the place of what is here?", abort=True, err=True)
     app = rooms.App()
     from chatkeep.jobs import kinds
 
     connection = app.connection(name)
+    wanted: dict[str, Any] = {"snapshot": snapshot, "as_of": as_of, "conversations": conversations}
+    wanted |= {"out": out, "exporter": exporter} if out else {"into": into} if into else {}
+    wanted |= {} if out or into else {"replace": replace, "dry_run": dry_run}
     with app.holding("restore", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
-            report = kinds.restore(
-                place,
-                means,
-                progress=_both(run, told),
-                snapshot=snapshot,
-                as_of=as_of,
-                conversations=conversations,
-                replace=replace,
-                dry_run=dry_run,
-            )
+            report = kinds.restore(place, means, progress=_both(run, told), **wanted)
         run.reports(report)
     if as_json:
         write_json(report)
@@ -158,7 +161,10 @@ def _say_restore(report: RestoreReport) -> None:
     if len(report.conversations) > _SHOWN_CHANGES:
         say(f"  … and {len(report.conversations) - _SHOWN_CHANGES:,} more; --json lists all.")
     of = f"of {report.expected:,} expected, from the backup of {when(report.time)}"
-    if report.dry_run:
+    if report.out:
+        files = f" in {count(report.files, 'file')}" if report.files else ""
+        say(f"{count(report.restored, 'conversation')} restored to {one_line(report.out)}{files} {of}")
+    elif report.dry_run:
         say(f"{count(report.changed, 'conversation')} would change, {of}. Nothing was changed.")
     else:
         say(f"{count(report.restored, 'conversation')} restored {of}; {report.changed:,} changed here")
@@ -204,3 +210,44 @@ def _say_check(report: CheckReport, name: str) -> None:
     else:
         say(f"{name}: {report.damaged:,} damaged, {report.missing:,} missing. {held}{read}.")
     say_problems(report.problems)
+
+
+@click.command()
+@options.connection_name
+@click.option("--sample", type=click.IntRange(1), default=None, metavar="N", help="So many conversations; 100.")
+@options.as_json
+def drill(name: str, sample: int | None, as_json: bool) -> int:
+    """Rehearse the restore: does what is in the vault come back as it was saved?
+
+    A sample, another one each time, is restored beside the archive and compared, document by document. Nothing here or
+    there is changed.
+    """
+    from chatkeep.cli import progress, rooms
+    from chatkeep.cli.output import write_json
+
+    app = rooms.App()
+    from chatkeep.jobs import kinds
+
+    connection = app.connection(name)
+    with app.holding("drill", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
+        means = kinds.Means(archive, app.installation)
+        with progress.shown(as_json=as_json) as told:
+            report = kinds.drill(place, means, progress=_both(run, told), sample=sample)
+        run.reports(report)
+    if as_json:
+        write_json(report)
+    else:
+        _say_drill(report, connection.name)
+    return DONE if report.ok else PROBLEMS
+
+
+def _say_drill(report: DrillReport, name: str) -> None:
+    from chatkeep.cli.output import count, say, say_problems, size
+
+    of = f"{report.compared:,} of {count(report.conversations, 'conversation')}"
+    came = f"{size(report.bytes)}, {count(report.attachments, 'attachment')}"
+    if report.ok:
+        say(f"{name}: the restore works. {of} came back as saved ({came}).")
+    else:
+        say(f"{name}: the restore does NOT bring everything back. {of} came ({came}).")
+        say_problems(report.problems)

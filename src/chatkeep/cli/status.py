@@ -18,13 +18,18 @@ LITTLE_SPACE = 500_000_000
 
 
 class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the backups at one place stand. up_to_date: nothing changed here since the last one."""
+    """How the backups at one place stand. up_to_date: nothing changed here since the last one.
+
+    drilled_at, drill_ok: when a restore was last rehearsed, "" for never, and whether it brought everything back.
+    """
 
     name: str
     backed_up_at: str
     conversations: int
     up_to_date: bool
     checked_at: str
+    drilled_at: str
+    drill_ok: bool
     trouble: str
 
 
@@ -57,9 +62,18 @@ def status(as_json: bool) -> int:
             f"{place.conversations:,} conversations backed up {when(place.backed_up_at)}" if place.backed_up_at else ""
         )
         checked = f"checked {when(place.checked_at)}" if place.checked_at else "never checked"
-        facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, place.trouble]
+        drilled = _drilled(place)
+        facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, drilled, place.trouble]
         say(f"  {place.name}: " + "; ".join(filter(None, facts)))
     return DONE
+
+
+def _drilled(place: PlaceStatus) -> str:
+    from chatkeep.cli.output import when
+
+    if not place.drilled_at:
+        return "restore never rehearsed"
+    return f"restore rehearsed {when(place.drilled_at)}" + ("" if place.drill_ok else ", and it FAILED")
 
 
 def _status() -> Status:
@@ -91,10 +105,17 @@ def _place(connection: Any, number: int) -> PlaceStatus:
         name=connection.name,
         backed_up_at=_time(connection.backed_up_at),
         conversations=report.get("conversations", 0),
-        up_to_date=is_current and not report.get("problems") and (connection.checked or {}).get("ok", True),
+        up_to_date=is_current and not report.get("problems") and _is_sound(connection),
         checked_at=_time(connection.checked_at),
+        drilled_at=_time(connection.drilled_at),
+        drill_ok=bool((connection.drilled or {}).get("ok")),
         trouble=connection.trouble,
     )
+
+
+def _is_sound(connection: Any) -> bool:
+    """Whether neither the last check nor the last drill found something wrong."""
+    return all((report or {}).get("ok", True) for report in (connection.checked, connection.drilled))
 
 
 def _time(moment: datetime | None) -> str:

@@ -49,7 +49,7 @@ class Connection(models.Model):
     tokens: the sign-in, sealed. scopes: what it allows. consented_at: when it was given; ends_at: when it will end, if
         that is known. signed_out: the provider no longer accepts it.
     master_key: of the vault, sealed, so that a passphrase is asked for once and scrypt is paid once.
-    backed_up, checked: the last reports, as `operations` gives them.
+    backed_up, checked, drilled: the last reports, as `operations` gives them.
     backed_up_change: the number of the archive's last change that is in the last backup.
     trouble: why the last run failed, "" when it did not.
     """
@@ -75,6 +75,8 @@ class Connection(models.Model):
     backed_up = models.JSONField(null=True, default=None)
     checked_at = models.DateTimeField(null=True, default=None)
     checked = models.JSONField(null=True, default=None)
+    drilled_at = models.DateTimeField(null=True, default=None)
+    drilled = models.JSONField(null=True, default=None)
     trouble = models.CharField(max_length=500, blank=True, default="")
 
     class Meta:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from chatkeep import providers
 from chatkeep.connections.installation import Installation
 from chatkeep.connections.models import Connection, Device
-from chatkeep.errors import ChatkeepError, NotFound, WrongUse
+from chatkeep.errors import Busy, ChatkeepError, NotFound, Stopped, WrongUse
 from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Vault, open_with_master_key
 
@@ -74,6 +74,9 @@ def vault_cache(home: Path) -> Path:
     return home / "cache" / "vaults"
 
 
+_OF_THE_REQUEST = (Busy, NotFound, Stopped, WrongUse)
+
+
 @dataclass(frozen=True)
 class Place:
     """A connection whose vault is open. counting: the storage of the vault, which knows all calls and bytes."""
@@ -87,33 +90,45 @@ class Place:
 def opened(connection: Connection, installation: Installation) -> Iterator[Place]:
     """The place that a connection leads to, closed at the end of the block. Raises as open_storage and open_vault do.
 
-    A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong.
+    A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong; not one that is
+    about the request alone (no such snapshot, stopped on request, another run at work).
     """
+    place: Place | None = None
     try:
         counting = Counting(open_storage(connection, installation))
         try:
-            yield Place(connection, open_vault(connection, counting, installation), counting)
+            place = Place(connection, open_vault(connection, counting, installation), counting)
+            yield place
         finally:
             counting.close()
     except ChatkeepError as error:
-        Connection.objects.filter(pk=connection.pk).update(trouble=error.what[:500])
+        if place is None or not isinstance(error, _OF_THE_REQUEST):
+            Connection.objects.filter(pk=connection.pk).update(trouble=error.what[:500])
         raise
 
 
 def note_backup(connection: Connection, report: Any, *, change: int) -> None:
     """Remember a backup that was made: when, its report as plain values, and the last change that is in it."""
+    trouble = _trouble(connection.checked, connection.drilled)
     Connection.objects.filter(pk=connection.pk).update(
-        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=_damage(connection.checked)
+        backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=trouble
     )
 
 
 def note_check(connection: Connection, report: Any) -> None:
     """Remember a check: when, and its report as plain values."""
-    Connection.objects.filter(pk=connection.pk).update(
-        checked_at=timezone.now(), checked=report, trouble=_damage(report)
-    )
+    trouble = _trouble(report, connection.drilled)
+    Connection.objects.filter(pk=connection.pk).update(checked_at=timezone.now(), checked=report, trouble=trouble)
 
 
-def _damage(checked: Any) -> str:
-    """What a check found, which stands until another check finds the vault whole: a backup does not mend it."""
-    return "" if not checked or checked.get("ok", True) else "The last check found damage in the vault."
+def note_drill(connection: Connection, report: Any) -> None:
+    """Remember a rehearsed restore: when, and its report as plain values."""
+    trouble = _trouble(connection.checked, report)
+    Connection.objects.filter(pk=connection.pk).update(drilled_at=timezone.now(), drilled=report, trouble=trouble)
+
+
+def _trouble(checked: Any, drilled: Any) -> str:
+    """What check and drill found, which stands until the same finds the vault whole: a backup does not mend it."""
+    if not (checked or {}).get("ok", True):
+        return "The last check found damage in the vault."
+    return "" if (drilled or {}).get("ok", True) else "The last rehearsed restore did not bring everything back."

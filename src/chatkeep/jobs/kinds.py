@@ -6,10 +6,12 @@ The command line runs the same functions in its own process, under the same leas
 from __future__ import annotations
 
 import shutil
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -22,8 +24,10 @@ from chatkeep.jobs import schedules
 from chatkeep.jobs.models import Why
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
-from chatkeep.operations import BackupReport, CheckReport, Progress, RestoreReport
+from chatkeep.operations import BackupReport, CheckReport, DrillReport, Progress, RestoreReport
 from chatkeep.selection import Selection
+
+LOOKED_INTO_FOR_S = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,79 @@ def check(
     return report
 
 
-def restore(place: opening.Place, means: Means, *, progress: Progress, **wanted: Any) -> RestoreReport:
-    """Restore from a place that is open; `wanted` is what `operations.restore` takes."""
+def restore(
+    place: opening.Place,
+    means: Means,
+    *,
+    progress: Progress,
+    out: str = "",
+    exporter: str = "json",
+    into: str = "",
+    **wanted: Any,
+) -> RestoreReport:
+    """Restore from a place that is open: into the archive, as files (`out`), or as a new archive (`into`).
+
+    `wanted` is what `operations.restore` takes; for files and new archives without replace and dry_run.
+    """
     beside = means.home / "cache" / "restore"
+    if into:
+        return operations.restore_into(place.vault, Path(into), progress=progress, **wanted)
+    if out:
+        return _as_files(place, beside, exporter, out, progress=progress, **wanted)
     return operations.restore(means.archive, place.vault, beside=beside, progress=progress, **wanted)
+
+
+def _as_files(
+    place: opening.Place, beside: Path, exporter: str, out: str, *, progress: Progress, **wanted: Any
+) -> RestoreReport:
+    from chatkeep.exporters import Customisation  # brings the renderers, which only files need
+
+    return operations.restore_as_files(
+        place.vault,
+        beside=beside,
+        exporter=exporter,
+        customisation=Customisation(branches="all"),
+        out=out,
+        stream=cast(BinaryIO, sys.stdout.buffer) if out == "-" else None,
+        progress=progress,
+        **wanted,
+    )
+
+
+def drill(place: opening.Place, means: Means, *, progress: Progress, sample: int | None = None) -> DrillReport:
+    """Rehearse a restore from a place that is open, and remember it with the connection."""
+    connection = place.connection
+    report = operations.drill(
+        means.archive,
+        place.vault,
+        beside=means.home / "cache" / "restore",
+        sample=sample or operations.SAMPLE,
+        begin=(connection.drilled or {}).get("next", ""),
+        unchanged_since=connection.backed_up_change if _is_last_ours(place) else None,
+        progress=progress,
+    )
+    opening.note_drill(connection, msgspec.to_builtins(report))
+    return report
+
+
+def look_into(place: opening.Place, means: Means, *, snapshot: str, progress: Progress) -> RestoreReport:
+    """Make a snapshot readable without restoring it; what was opened more than a week ago goes."""
+    opened = opened_snapshots(means.home)
+    for old in opened.glob("*"):
+        if time.time() - old.stat().st_mtime > LOOKED_INTO_FOR_S and not old.name.startswith(snapshot or " "):
+            shutil.rmtree(old, ignore_errors=True)
+    return operations.look_into(place.vault, opened, snapshot=snapshot, progress=progress)
+
+
+def opened_snapshots(home: Path) -> Path:
+    """The folder with the snapshots that are being looked into, each in a folder by its id."""
+    return home / "cache" / "opened"
+
+
+def _is_last_ours(place: opening.Place) -> bool:
+    """Whether the newest snapshot of the vault is the one that this machine's last backup made."""
+    last = (place.connection.backed_up or {}).get("snapshot", "")
+    return bool(last) and operations.snapshots(place.vault)[0].id == last
 
 
 def kinds(means: Means) -> dict[str, Work]:
@@ -72,14 +145,16 @@ def kinds(means: Means) -> dict[str, Work]:
 
     import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
     export: out and format (needed); selection, options: fields of Selection and of Customisation.
-    backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run.
-    The last three have a connection as their subject, and "connection" (its name) among their arguments.
+    backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
+    look: snapshot. The last five have a connection as their subject, and "connection" (its name) among their arguments.
     """
     return {
         "import": lambda run, given: _import(means, run, given),
         "export": lambda run, given: _export(means, run, given),
         "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
         "check": _at_a_place(means, lambda run, place, given: check(place, progress=run.progress, **given)),
+        "drill": _at_a_place(means, lambda run, place, given: drill(place, means, progress=run.progress, **given)),
+        "look": _at_a_place(means, lambda run, place, given: look_into(place, means, progress=run.progress, **given)),
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
     }
 

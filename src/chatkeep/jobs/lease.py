@@ -22,7 +22,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from chatkeep.errors import ChatkeepError
+from chatkeep.errors import Stopped
 from chatkeep.jobs import alive
 from chatkeep.jobs.models import Job, State, Why
 
@@ -30,7 +30,7 @@ LASTS = timedelta(seconds=90)
 MOST_CRASHES = 3
 
 
-class LostLease(ChatkeepError):
+class LostLease(Stopped):
     """Another run has taken over, because this one was silent for too long."""
 
     standing_hint = "Nothing is lost: the other run does the work."

@@ -14,7 +14,7 @@ from django.db import close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown
+from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped
 from chatkeep.jobs import lease, schedules
 from chatkeep.jobs.models import Job, State, Why
 from chatkeep.jobs.port import Work
@@ -130,7 +130,7 @@ class Worker:
         run.put_off(error, timezone.now() + timedelta(seconds=wait_s), attempts=job.attempts + 1)
 
 
-class ClosingDown(ChatkeepError):
+class ClosingDown(Stopped):
     """The program that does the work is being closed."""
 
 

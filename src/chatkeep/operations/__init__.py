@@ -5,6 +5,9 @@
     back_up       the archive into a vault; only what changed is sent
     snapshots     what a vault can give back
     restore       everything or chosen conversations back, as of a snapshot; undone by its receipt
+    restore_into, restore_as_files   the same into a new archive, or as files; the archive in use is not touched
+    look_into     a snapshot as an archive to read in, without restoring it
+    drill         a sample restored beside the archive and compared: does the backup work?
     check         whether a vault is whole
 
 Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
@@ -20,14 +23,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chatkeep.operations.backing_up import back_up, snapshots
     from chatkeep.operations.checking import check
+    from chatkeep.operations.drilling import SAMPLE, drill
     from chatkeep.operations.exporting import export_to
     from chatkeep.operations.importing import import_from
+    from chatkeep.operations.laying_out import look_into, restore_as_files, restore_into
     from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
     from chatkeep.operations.reports import (
         Attachments,
         BackupReport,
         Change,
         CheckReport,
+        DrillReport,
         ExportReport,
         Given,
         ImportReport,
@@ -38,11 +44,13 @@ if TYPE_CHECKING:
     from chatkeep.operations.restoring import restore
 
 __all__ = [
+    "SAMPLE",
     "Attachments",
     "BackupReport",
     "Cancelled",
     "Change",
     "CheckReport",
+    "DrillReport",
     "ExportReport",
     "Given",
     "ImportReport",
@@ -53,19 +61,28 @@ __all__ = [
     "Step",
     "back_up",
     "check",
+    "drill",
     "export_to",
     "import_from",
+    "look_into",
     "quiet",
     "restore",
+    "restore_as_files",
+    "restore_into",
     "snapshots",
 ]
 
 _ELSEWHERE = {
     "back_up": "backing_up",
     "check": "checking",
+    "SAMPLE": "drilling",
+    "drill": "drilling",
     "export_to": "exporting",
     "import_from": "importing",
+    "look_into": "laying_out",
     "restore": "restoring",
+    "restore_as_files": "laying_out",
+    "restore_into": "laying_out",
     "snapshots": "backing_up",
 } | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from chatkeep.errors import ChatkeepError
+from chatkeep.errors import Stopped
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ Progress = Callable[[Step], None]
 operation: every operation leaves whole things only, and can be run again."""
 
 
-class Cancelled(ChatkeepError):
+class Cancelled(Stopped):
     """The operation was asked to stop, and stopped between two whole things."""
 
     standing_hint = "What was finished is kept; run it again to go on."

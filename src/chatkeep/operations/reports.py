@@ -115,6 +115,7 @@ class RestoreReport(Report, frozen=True, kw_only=True):
     expected: conversations that the snapshot says it has of what was asked. restored: that are here as the snapshot
     has them, or fuller, after it. changed: that it brought or altered. conversations: what changes, one by one.
     receipt: the id to undo it by; "" when nothing changed. messages: in the restored conversations.
+    out, files: where it was written and in how many files, when it did not go into the archive.
     """
 
     snapshot: str
@@ -127,6 +128,8 @@ class RestoreReport(Report, frozen=True, kw_only=True):
     attachments: int
     conversations: list[Change]
     receipt: str
+    out: str = ""
+    files: int = 0
 
 
 class CheckReport(Report, frozen=True, kw_only=True):
@@ -142,6 +145,25 @@ class CheckReport(Report, frozen=True, kw_only=True):
     read: int
     snapshots: int
     conversations: int
+
+
+class DrillReport(Report, frozen=True, kw_only=True):
+    """A restore that was rehearsed in a scratch archive.
+
+    ok: everything of the sample came back as it was saved. conversations: in the snapshot; compared: of these restored
+    and compared; as_here: of these that are the same as here (the rest changed here since). attachments, bytes: that
+    came with them. next: where the sample of the next drill begins.
+    """
+
+    ok: bool
+    snapshot: str
+    time: str
+    conversations: int
+    compared: int
+    as_here: int
+    attachments: int
+    bytes: int
+    next: str
 
 
 def to_builtins(report: object) -> object:

@@ -51,7 +51,7 @@ def restore(
     """
     progress(Step("Looking for the snapshot"))
     chosen = choose(vault, snapshot=snapshot, as_of=as_of)
-    wanted = sorted({_meant(one, vault, chosen) for one in conversations}) if conversations else None
+    wanted = sorted({meant(one, vault, chosen) for one in conversations}) if conversations else None
     with _Beside(beside) as spool:
         plan = _Plan(archive, vault, chosen, spool, replace=replace)
         plan.gather(wanted, progress)
@@ -84,7 +84,7 @@ def choose(vault: Vault, *, snapshot: str = "", as_of: str = "") -> Snapshot:
     return found[-1]
 
 
-def _meant(given: str, vault: Vault, snapshot: Snapshot) -> str:
+def meant(given: str, vault: Vault, snapshot: Snapshot) -> str:
     """The full id of a conversation of the snapshot, by its beginning."""
     found = [given] if len(given) == _WHOLE_ID else vault.conversations(snapshot, prefix=given)
     if len(found) > 1 and given not in found:
@@ -175,7 +175,7 @@ class _Plan:
         except ChatkeepError as error:
             self._problems.append(Problem(f"conversation {found.id}", error.what))
             return
-        self._attachments |= _attachments(old)
+        self._attachments |= attachments_of(old)
         here = self._here.get(old.id)
         if here == revision(found.data):
             self._shall[old.id] = here
@@ -200,7 +200,7 @@ class _Plan:
         for number, sha256 in enumerate(absent):
             progress(Step("Fetching", number, len(absent), "attachments"))
             try:
-                self._archive.keep(_stream(self._vault.attachment(self._snapshot, sha256)))
+                self._archive.keep(stream_of(self._vault.attachment(self._snapshot, sha256)))
                 self._kept += 1
             except (NotFound, Damaged) as error:
                 self._problems.append(Problem(f"attachment {sha256[:16]}", error.what))
@@ -262,7 +262,7 @@ def _change(present: Conversation | None, shall: Conversation) -> Change:
     )
 
 
-def _attachments(conversation: Conversation) -> set[str]:
+def attachments_of(conversation: Conversation) -> set[str]:
     """The hashes of all attachments that a document names, also in other versions of messages."""
     found: set[str] = set()
 
@@ -305,5 +305,6 @@ class _Pieces(io.RawIOBase):
         return count
 
 
-def _stream(pieces: Iterator[bytes]) -> BinaryIO:
+def stream_of(pieces: Iterator[bytes]) -> BinaryIO:
+    """A stream to read of pieces that come one by one."""
     return io.BufferedReader(_Pieces(pieces))

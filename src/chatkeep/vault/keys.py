@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from chatkeep.errors import Damaged, NotFound, Refused, WrongPassphrase, WrongUse
+from chatkeep.errors import Damaged, NotFound, WrongPassphrase, WrongUse
 from chatkeep.storage import Storage
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey, looks_like_recovery_key
 from chatkeep.vault.seal import MasterKey, Seal
@@ -107,7 +107,7 @@ def prove(storage: Storage, id: str, *, password: str, key: MasterKey) -> None:
 def remove_key_file(storage: Storage, id: str) -> Key:
     """Remove the key file whose id begins so, and say which it was.
 
-    Raises NotFound when there is none, WrongUse when several begin so, Refused for the last key of the vault.
+    Raises NotFound when there is none, WrongUse when several begin so and for the last key of the vault.
     """
     keys = listed(storage)
     meant = [key for key in keys if id and key.id.startswith(id)]
@@ -116,7 +116,7 @@ def remove_key_file(storage: Storage, id: str) -> Key:
     if len(meant) > 1:
         raise WrongUse(f"{len(meant)} keys begin with {id!r}.", hint="Give more of the id.")
     if len(keys) == 1:
-        raise Refused("This is the last key of the vault: without it nobody could open it.", hint="Add another first.")
+        raise WrongUse("This is the last key of the vault: without it nobody could open it.", hint="Add another first.")
     storage.delete(FOLDER + meant[0].id)
     return meant[0]
 

@@ -108,7 +108,7 @@ class Vault:
     def remove_key(self, id: str) -> Key:
         """Let a key, named by the beginning of its id, open the vault no more.
 
-        Raises NotFound, WrongUse when several begin so, Refused for the last one.
+        Raises NotFound, WrongUse when several begin so and for the last one.
         """
         return keys.remove_key_file(self._objects.storage, id)
 

@@ -16,6 +16,8 @@ _TITLES = {
     "backup": "Backup",
     "restore": "Restore",
     "check": "Check of a backup",
+    "drill": "Rehearsed restore",
+    "look": "A look into a backup",
 }
 _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
     "import": (
@@ -40,6 +42,13 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("changed", "Of these brought or changed"),
         ("messages", "Messages in them"),
     ),
+    "drill": (
+        ("conversations", "Conversations in the backup"),
+        ("compared", "Of these restored and compared"),
+        ("attachments", "Attachments that came with them"),
+        ("bytes", "Read"),
+    ),
+    "look": (("restored", "Conversations in it"), ("messages", "Messages in them")),
     "check": (("snapshots", "Backups looked at"), ("conversations", "Conversations in the newest"), ("read", "Read")),
 }
 _BYTES = frozenset({"bytes", "bytes_sent", "read"})
@@ -83,6 +92,8 @@ class Shown:
             facts += self._of_import()
         if self.job.kind == "backup" and self.report:
             facts.append(("Read back and compared", "yes" if self.report.get("verified") else "no"))
+        if self.job.kind == "drill" and self.report:
+            facts.append(("All came back as it was saved", "yes" if self.report.get("ok") else "no"))
         return facts
 
     def _counts(self, name: str) -> bool:
@@ -113,9 +124,16 @@ class Shown:
             return [*found, {"name": "Receipt and undo", "href": reverse("receipt", args=[undo])}] if undo else found
         if self.job.kind == "export":
             return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
+        if self.job.kind == "look":
+            opened = [self.arguments.get("connection", ""), self.report.get("snapshot", "")]
+            return [{"name": "Look into it", "href": reverse("opened", args=opened)}]
+        if self.job.kind == "restore" and self.report.get("out"):
+            return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
         if self.job.kind == "restore" and not self.report.get("dry_run"):
             return [{"name": "Look at the chats", "href": reverse("chats")}]
-        return [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check") else []
+        return (
+            [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check", "drill") else []
+        )
 
 
 def open_runs() -> list[Shown]:

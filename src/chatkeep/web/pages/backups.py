@@ -18,6 +18,7 @@ from chatkeep.errors import ChatkeepError, WrongUse
 from chatkeep.jobs import queue
 from chatkeep.jobs.models import OPEN, Job
 from chatkeep.web import held
+from chatkeep.web.pages.exporting import FORMATS, new_zip
 from chatkeep.web.runs import Shown
 
 BY = "the web page"
@@ -72,7 +73,7 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
     """Back up, check or test a place now; or let go of it."""
     connection = opening.connection(name)
     doing = request.POST.get("do", "")
-    if doing in ("backup", "check"):
+    if doing in ("backup", "check", "drill"):
         arguments: dict[str, Any] = {"connection": name}
         if doing == "check":
             arguments["read_data"] = request.POST.get("read_data") == "1"
@@ -103,20 +104,29 @@ def snapshots(request: HttpRequest, name: str) -> HttpResponse:
         "found": found,
         "trouble": trouble,
         "one_wanted": request.GET.get("conversation", ""),
+        "formats": FORMATS,
     }
     return render(request, "pages/snapshots.html", context)
 
 
 @require_POST
 def restore(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Restore everything or one conversation, or only look at what that would change."""
+    """Restore everything or some conversations, as files, or only look at what that would change."""
     connection = opening.connection(name)
-    chosen = [one for one in request.POST.get("conversations", "").replace(",", " ").split() if one]
-    arguments = {
+    chosen = [one for given in request.POST.getlist("conversations") for one in given.replace(",", " ").split()]
+    arguments: dict[str, Any] = {
         "connection": name,
         "snapshot": request.POST.get("snapshot", ""),
         "conversations": chosen,
-        "replace": request.POST.get("how") == "replace",
-        "dry_run": request.POST.get("do") != "restore",
     }
+    doing = request.POST.get("do", "")
+    if doing == "open":
+        del arguments["conversations"]
+        return redirect("run", queue.enqueue("look", connection.subject, arguments, by=BY).pk)
+    if doing == "files":
+        kind = request.POST.get("format", "")
+        kind = kind if kind in {name for name, _, _ in FORMATS} else "html"
+        arguments |= {"exporter": kind, "out": new_zip(kind)}
+    else:
+        arguments |= {"replace": request.POST.get("how") == "replace", "dry_run": doing != "restore"}
     return redirect("run", queue.enqueue("restore", connection.subject, arguments, by=BY).pk)

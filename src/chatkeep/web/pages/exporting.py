@@ -84,16 +84,21 @@ def _begin(request: HttpRequest) -> HttpResponseBase:
     customisation = _customisation(request.POST)
     if not archive().count(selection):
         raise WrongUse("No conversation fits the selection.", hint="Go back and widen it.")
-    _tidy()
-    folder = FOLDER / secrets.token_hex(8)
-    folder.mkdir(parents=True, mode=0o700)
     arguments = {
         "format": kind,
-        "out": str(folder / f"Chatkeep {datetime.now(UTC):%Y-%m-%d} {kind}.zip"),
+        "out": new_zip(kind),
         "selection": dataclasses.asdict(selection),
         "options": dataclasses.asdict(customisation),
     }
     return redirect("run", queue.enqueue("export", queue.ARCHIVE, arguments, by=BY).pk)
+
+
+def new_zip(kind: str) -> str:
+    """The path of a zip that is about to be written for a person to download."""
+    _tidy()
+    folder = FOLDER / secrets.token_hex(8)
+    folder.mkdir(parents=True, mode=0o700)
+    return str(folder / f"Chatkeep {datetime.now(UTC):%Y-%m-%d} {kind}.zip")
 
 
 def _tidy() -> None:
@@ -111,7 +116,11 @@ def preview(request: HttpRequest) -> HttpResponse:
         text = _preview(selection_of(request.GET), kind, _customisation(request.GET))
     except ChatkeepError as error:
         kind, text = "txt", f"{error.what} {error.hint}"
-    content_type = "text/html" if kind == "html" else "text/plain"
+    return framed(text, "text/html" if kind == "html" else "text/plain")
+
+
+def framed(text: str, content_type: str) -> HttpResponse:
+    """A page of what people wrote that can do nothing: no script, no form, nothing from elsewhere."""
     response = HttpResponse(text, content_type=f"{content_type}; charset=utf-8")
     response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
     response["X-Frame-Options"] = "SAMEORIGIN"
@@ -129,6 +138,6 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The zip that an export made."""
     job: Job = queue.find(pk)
     path = Path(json.loads(job.arguments).get("out", ""))
-    if job.kind != "export" or FOLDER not in path.parents or not path.is_file():
+    if job.kind not in ("export", "restore") or FOLDER not in path.parents or not path.is_file():
         raise NotFound("These files are not kept any more.", hint="Export again; what was exported is kept for a week.")
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/zip")

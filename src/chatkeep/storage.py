@@ -158,7 +158,7 @@ def put_many(storage: Storage, objects: Mapping[str, bytes]) -> list[StoredObjec
     putting: Callable[[Mapping[str, bytes]], list[StoredObject]] | None = getattr(storage, "put_many", None)
     if putting:
         return putting(objects)
-    return _each(lambda name: storage.put(name, objects[name]), objects, storage.traits.parallel)
+    return each(lambda name: storage.put(name, objects[name]), objects, storage.traits.parallel)
 
 
 def delete_many(storage: Storage, names: Iterable[str]) -> None:
@@ -167,7 +167,7 @@ def delete_many(storage: Storage, names: Iterable[str]) -> None:
     if deleting:
         deleting(list(names))
     else:
-        _each(storage.delete, names, storage.traits.parallel)
+        each(storage.delete, names, storage.traits.parallel)
 
 
 def move(storage: Storage, old: str, new: str) -> None:
@@ -184,7 +184,7 @@ def move(storage: Storage, old: str, new: str) -> None:
         storage.delete(old)
 
 
-def _each(call: Callable[[str], T], names: Iterable[str], parallel: int) -> list[T]:
+def each(call: Callable[[str], T], names: Iterable[str], parallel: int) -> list[T]:
     """The results of one call per name, several at once where that helps. After an error no further one is begun."""
     listed = list(names)
     if parallel == 1 or len(listed) < 2:
@@ -251,13 +251,13 @@ class Around:
 
     def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
         if not self._offers("put_many"):
-            return _each(lambda name: self.put(name, objects[name]), objects, self.traits.parallel)
+            return each(lambda name: self.put(name, objects[name]), objects, self.traits.parallel)
         return self._through("put_many", "", lambda: put_many(self.inner, objects))
 
     def delete_many(self, names: Iterable[str]) -> None:
         listed = list(names)
         if not self._offers("delete_many"):
-            _each(self.delete, listed, self.traits.parallel)
+            each(self.delete, listed, self.traits.parallel)
         else:
             self._through("delete_many", "", lambda: delete_many(self.inner, listed))
 

@@ -438,7 +438,7 @@ class GoogleFake:
             name.lower(): value for name, value in BytesParser(policy=HTTP).parsebytes(head + b"\r\n\r\n").items()
         }
         headers.setdefault("authorization", request.headers.get("authorization", ""))
-        path, _, query = address.partition("?")
+        path, _, query = address.removeprefix(f"/{request.host}").partition("?")
         if path.startswith("/upload/") or "alt=media" in query:
             return _error(Wrong(400, "badRequest", "Media is not possible in a batch."))
         body = body[: int(headers["content-length"])] if "content-length" in headers else body.rstrip(b"\r\n")

@@ -47,10 +47,6 @@ _REFUSED = {
 }
 
 
-class Taken(Refused):
-    """There is a file of this id already."""
-
-
 def reason(response: Response) -> str:
     """Drive's word for what is wrong, "" if it gave none."""
     try:
@@ -109,13 +105,17 @@ class Calls:
         self._slowed = min(self._slowed + 1, 5)
         return 2.0 ** (self._slowed - 1) + random.random()  # noqa: S311 - spreads callers, keeps nothing secret
 
+    def send(self, method: str, address: str, *, params: Mapping[str, str] | None = None, body: Any = None) -> Response:
+        """The answer of any status to a request whose body is JSON, if it has one."""
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"Content-Type": "application/json; charset=UTF-8"}
+        return self.request(method, address, params=params, headers=headers, content=content)
+
     def json(
         self, method: str, address: str, about: str, *, params: Mapping[str, str] | None = None, body: Any = None
     ) -> dict[str, Any]:
         """The answer to a request that must go well. about: what an error names."""
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"Content-Type": "application/json; charset=UTF-8"}
-        response = self.request(method, address, params=params, headers=headers, content=content)
+        response = self.send(method, address, params=params, body=body)
         if not response.ok:
             raise self.error(response, about)
         found: dict[str, Any] = response.json()
@@ -135,8 +135,6 @@ class Calls:
             return Unavailable(f"Google Drive does not answer as it should at present ({status}).")
         if status in (404, 410):
             return NotFound(f"{about} is not there.")
-        if status == 409:
-            return Taken(f"Google Drive has {about} already.")
         what, hint = _REFUSED.get(why, ("Google Drive refused", ""))
         known = f" ({status} {why})" if why.isalnum() and len(why) < 60 else f" ({status})"
         return Refused(f"{what} {about}{known}.", hint=hint)

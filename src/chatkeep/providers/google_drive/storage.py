@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chatkeep.errors import Damaged, NotFound, Refused, Unavailable
-from chatkeep.providers.google_drive.calls import API, MOST_IN_BATCH, Calls, Taken, reason
+from chatkeep.providers.google_drive.calls import API, MOST_IN_BATCH, Calls, reason
 from chatkeep.providers.google_drive.ids import Ids
 from chatkeep.providers.google_drive.tree import FIELDS, FOLDER, MARK, Entry, Tree, entry, stored
 from chatkeep.providers.google_drive.uploads import Uploads, right
@@ -203,12 +203,14 @@ class GoogleDrive:
     def _made(self, key: tuple[str, str], meta: Mapping[str, object], about: str) -> dict[str, Any]:
         """Make a folder, once, however often this is repeated."""
         id = self._pending.setdefault(key, self._pending.get(key) or self._ids.take())
-        try:
-            return self._calls.json("POST", f"{API}/files", about, params={"fields": FIELDS}, body={**meta, "id": id})
-        except Taken:  # made before, and the answer was lost; or the id is no good
-            made = self._calls.json("GET", f"{API}/files/{id}", about, params={"fields": FIELDS})
-            if made.get("name") == meta["name"] and made.get("mimeType") == FOLDER:
-                return made
+        answer = self._calls.send("POST", f"{API}/files", params={"fields": FIELDS}, body={**meta, "id": id})
+        if answer.status == 409:  # made before, and the answer was lost; or the id is no good
+            answer = self._calls.send("GET", f"{API}/files/{id}", params={"fields": FIELDS})
+        if not answer.ok:
+            raise self._calls.error(answer, about)
+        made: dict[str, Any] = answer.json()
+        if made.get("name") == meta["name"] and made.get("mimeType") == FOLDER:
+            return made
         del self._pending[key]
         return self._made(key, meta, about)
 

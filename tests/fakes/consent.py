@@ -76,7 +76,7 @@ class Policy:
     """How one provider differs. Places are "host/path".
 
     redirect: whether an address may be redirected to. secret: "demanded", "refused" or "either" of a client.
-    rotates: each refresh gives a new refresh token, and the one before is good no more.
+    rotates: each refresh gives a new refresh token, and the one before is good no more, unless it lingers.
     refresh_lasts_s: how long a consent lasts; None for ever. idle_lasts_s: how long it lasts unused.
     more: fields added to a token answer, for a person; first: it is the answer to a code and not a refresh.
     words: error name to (status, error, description), where a provider has its own.
@@ -91,6 +91,7 @@ class Policy:
     without_redirect: bool = False
     secret: Literal["demanded", "refused", "either"] = "either"
     rotates: bool = False
+    lingers: bool = False
     refresh_when: Callable[[Mapping[str, str]], bool] = lambda asked: True
     access_lasts_s: float = 3599
     refresh_lasts_s: float | None = None
@@ -330,7 +331,8 @@ class Consent:
             return self._error("grant")
         asked = tuple(form.get("scope", "").split())
         if self.policy.rotates:
-            del self._refresh[token]
+            if not self.policy.lingers:
+                del self._refresh[token]
             self._give_refresh(grant)
         narrowed = replace(grant, scopes=tuple(s for s in grant.scopes if s in asked)) if asked else grant
         return self._given(narrowed, first=False)

@@ -66,13 +66,15 @@ def means(
     sign_in: SignIn,
     *,
     user: str = "alice",
-    client: Client = CLIENT,
+    client: Client | None = None,
     notes: Notes | None = None,
     store: MemoryTokens | None = None,
     gate: Gate | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Means:
     """What a person's storage at this fake is opened with. Give the same notes to a second handle of one device."""
+    if client is None:  # some demand a secret, and Microsoft refuses one
+        client = CLIENT if sign_in.secret else Client(CLIENT.id)
     endpoints = Endpoints(cloud.url)
     kept = store or MemoryTokens(cloud.tokens(user))
     access = Access(sign_in, client, kept, endpoints, clock=clock or cloud.fake.clock)

@@ -69,7 +69,7 @@ class MicrosoftFake:
         self.feed = Feed()
         self.sessions = Sessions()
         self.users: dict[str, User] = {}
-        self.login = Login(kind, clock)
+        self.login = Login(kind, lambda: self.clock())
         self._lock = threading.RLock()
         self._answered = 0
 
@@ -80,7 +80,7 @@ class MicrosoftFake:
         if name not in self.users:
             number = f"{abs(hash_of(name)):016X}"[:16]
             id = f"b!{number}{number.lower()}" if self.kind == "business" else number
-            self.users[name] = User(name, Drive(id, self.kind, self.clock))
+            self.users[name] = User(name, Drive(id, self.kind, lambda: self.clock()))
         return self.users[name]
 
     def drive(self, name: str = "alice") -> Drive:

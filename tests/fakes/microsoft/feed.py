@@ -28,13 +28,14 @@ class Feed:
     """Answers delta requests. page: items in one answer.
 
     repeats: an item may come twice in one set, its older state first. expired: the next token that is used is
-    refused with 410 and the address to start from.
+    refused with 410 and the address to start from. folder_alone: of a deleted folder nothing inside is told.
     """
 
     def __init__(self) -> None:
         self.page = 200
         self.repeats = False
         self.expired = False
+        self.folder_alone = False
 
     def answer(
         self,
@@ -67,7 +68,10 @@ class Feed:
         changed = [
             item
             for item in drive.items.values()
-            if since < item.changed <= until and drive.within(item, scope) and (since or not item.deleted)
+            if since < item.changed <= until
+            and drive.within(item, scope)
+            and (since or not item.deleted)
+            and not (self.folder_alone and item.deleted and drive.items[item.parent].deleted)
         ]
         wanted = {item.id: item for item in changed}
         if not leave_above:

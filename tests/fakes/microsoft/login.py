@@ -43,6 +43,7 @@ class Login:
             device_page=f"{HOST}/common/oauth2/deviceauth",
             redirect=self._redirect,
             rotates=True,
+            lingers=True,
             refresh_when=lambda asked: "offline_access" in asked.get("scope", "").split(),
             idle_lasts_s=LASTS_UNUSED_S,
             access_prefix="EwB4A8l6BAA",

@@ -7,11 +7,24 @@ from typing import Any
 
 import pytest
 
-from chatkeep.providers.oauth import Client
 from chatkeep.providers.onedrive import ONEDRIVE, SIGN_IN, OneDrive
 from fakes.given import Cloud, means
 from fakes.microsoft import MicrosoftFake
 from fakes.server import Front
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 Opening = Callable[..., OneDrive]
 
@@ -34,7 +47,7 @@ def opening() -> Iterator[Opening]:
     opened: list[OneDrive] = []
 
     def opening(cloud: Cloud, *, new: bool = True, folder: str = "Chatkeep", **given: Any) -> OneDrive:
-        storage = ONEDRIVE.open({"folder": folder}, new, means(cloud, SIGN_IN, client=Client("cid"), **given))
+        storage = ONEDRIVE.open({"folder": folder}, new, means(cloud, SIGN_IN, **given))
         assert isinstance(storage, OneDrive)
         opened.append(storage)
         return storage

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from chatkeep.errors import Refused, Unavailable
+from chatkeep.errors import ChatkeepError, Refused, Unavailable
 from chatkeep.providers.http import Http
+from chatkeep.providers.notes import Notes
 from chatkeep.providers.oauth import SignIn
 from chatkeep.providers.onedrive import names
 from chatkeep.providers.onedrive.graph import WIDER, Answer, Graph, problem
@@ -56,17 +57,26 @@ def open_onedrive(settings: Mapping[str, str], new: bool, means: Means | None) -
     """
     if means is None:
         raise Refused("OneDrive cannot be opened without a sign-in.")
-    graph = _graph(means)
     folder = settings.get("folder") or "Chatkeep"
-    kept = means.notes.get(ROOT)
-    before = msgspec.json.decode(kept, type=_Root) if kept else None
-    root = before
-    if root is None or root.folder != folder or new:
-        root = _found(graph, folder, new=new)
-        means.notes.put(ROOT, msgspec.json.encode(root))
-    if before is not None and before.id != root.id:
-        means.notes.drop(ITEMS)  # they were those of another folder
+    graph = _graph(means)
+    try:
+        root = _root(graph, means.notes, folder, new=new)
+    except ChatkeepError:
+        graph.http.close()
+        raise
     return OneDrive(graph, means.notes, root=root.id, above=root.above)
+
+
+def _root(graph: Graph, notes: Notes, folder: str, *, new: bool) -> _Root:
+    kept = notes.get(ROOT)
+    before = msgspec.json.decode(kept, type=_Root) if kept else None
+    if before is not None and before.folder == folder and not new:
+        return before
+    root = _found(graph, folder, new=new)
+    notes.put(ROOT, msgspec.json.encode(root))
+    if before is not None and before.id != root.id:
+        notes.drop(ITEMS)  # they were those of another folder
+    return root
 
 
 def _app_folder(graph: Graph) -> Answer:

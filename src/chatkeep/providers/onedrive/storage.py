@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatkeep.errors import ChatkeepError, Damaged, NotFound, Refused, Unavailable
 from chatkeep.providers.http import METADATA_CAP
@@ -29,6 +29,7 @@ BATCH_BYTES = 3_000_000
 than 4 MB were refused when they were no file uploads; measure again with a real account."""
 
 FIELDS = "id,name,size,file,folder,parentReference,createdDateTime,lastModifiedDateTime"
+CHILDREN = f"?$top=1000&$select={FIELDS}"
 ADDRESS_LASTS_S = 1800.0
 """How long a download address is used again [s]; it is good for about an hour. Source: driveItem, Graph, 2026-11."""
 
@@ -65,7 +66,7 @@ class OneDrive:
         self._clock = clock
         self._sleep = sleep
         self._tree = Tree(notes, root)
-        self._uploads = Uploads(graph, notes, self._place, clock=clock)
+        self._uploads = Uploads(graph, notes, self._place, self._arrived, clock=clock)
         self._ids: OrderedDict[str, str] = OrderedDict()
         self._addresses: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._lock = threading.Lock()
@@ -118,18 +119,20 @@ class OneDrive:
     def put(self, name: str, data: bytes) -> StoredObject:
         check_put(name, data)
         self._check(name)
-        answer = self._put_at_once(name, data) if len(data) <= ONE_REQUEST else self._uploads.send(name, data)
-        return self._kept(answer.body, name, data)
-
-    def _put_at_once(self, name: str, data: bytes) -> Answer:
-        answer = self._graph.ask("PUT", self._place(name, "/content"), content=data)
+        answer = self._uploads.send(name, data) if len(data) > ONE_REQUEST else None
+        if answer is None:
+            answer = self._graph.ask("PUT", self._place(name, "/content"), content=data)
+        if answer.status == 413 and data:  # a limit of this account that is lower than what is documented
+            answer = self._uploads.send(name, data) or answer
         if answer.ok:
-            return answer
-        if answer.status == 413 and data:  # a limit of this account lower than what is documented
-            return self._uploads.send(name, data)
+            return self._kept(answer.body, name, data)
         if answer.status == 409 and "nameAlreadyExists" in answer.codes:
             raise Refused(f"A folder in OneDrive has the name {name}, so no object can.")
         raise self._problem(answer, name)
+
+    def _arrived(self, name: str, data: bytes) -> Answer | None:
+        answer = self._graph.ask("GET", self._place(name))
+        return answer if answer.ok and _matches(answer.body, data) else None
 
     def _kept(self, item: dict[str, Any], name: str, data: bytes) -> StoredObject:
         """The object, once it is certain that OneDrive has these bytes. Raises Damaged, and removes it, if not."""
@@ -178,11 +181,10 @@ class OneDrive:
             self._check(name)
         for start in range(0, len(wanted), BATCH):
             group = wanted[start : start + BATCH]
-            unsure = self._delete_known([name for name in group if name in self._ids])
-            looked = unsure + [name for name in group if name not in self._ids]
+            looked = self._delete_known(group)
             for name, answer in zip(looked, self._look(looked), strict=True):
                 self._learn_file(name, answer)
-            self._delete_known([name for name in looked if name in self._ids])
+            self._delete_known(looked)
 
     def _look(self, listed: list[str]) -> list[Answer]:
         select = f"?$select={FIELDS}"
@@ -195,19 +197,18 @@ class OneDrive:
             raise self._problem(answer, name)
 
     def _delete_known(self, listed: list[str]) -> list[str]:
-        """Delete by the ids we know; gives the names whose id is no longer theirs."""
-        if not listed:
-            return []
-        ids = [self._ids[name] for name in listed]
-        answers = self._graph.batch([Call("DELETE", self._item(id)) for id in ids])
-        stale = []
-        for name, id, answer in zip(listed, ids, answers, strict=True):
+        """Delete what we know the ids of; gives the names that have none, or one that is no longer theirs."""
+        with self._lock:
+            known = {name: self._ids[name] for name in listed if name in self._ids}
+        answers = self._graph.batch([Call("DELETE", self._item(id)) for id in known.values()])
+        left = [name for name in listed if name not in known]
+        for (name, id), answer in zip(known.items(), answers, strict=True):
             if not answer.ok and answer.status != 404:
                 raise problem(answer, name)
             self._forget(name)
             self._tree.forget(id)
-            stale += [name] if answer.status == 404 else []
-        return stale
+            left += [name] if answer.status == 404 else []
+        return left
 
     def move(self, old: str, new: str) -> None:
         self._check(old)
@@ -322,35 +323,35 @@ class OneDrive:
         if top:
             self._check(top)
         found: dict[str, StoredObject] = {}
-        waiting = [(top, self._place(top, "/children") + f"?$top=1000&$select={FIELDS}")]
+        waiting = [_Page(top, self._place(top, "/children") + CHILDREN)]
         while waiting:
             level, waiting = waiting, []
-            answers = self._graph.batch([Call("GET", path) for _, path in level])
-            for (folder, _), answer in zip(level, answers, strict=True):
-                waiting += self._page(folder, answer, prefix, found)
+            answers = self._graph.batch([Call("GET", page.path) for page in level])
+            for page, answer in zip(level, answers, strict=True):
+                waiting += self._taken(page, answer, prefix, found)
         self._tree.save()
         return [found[name] for name in sorted(found)]
 
-    def _page(
-        self, folder: str, answer: Answer, prefix: str, found: dict[str, StoredObject]
-    ) -> Iterator[tuple[str, str]]:
+    def _taken(self, page: _Page, answer: Answer, prefix: str, found: dict[str, StoredObject]) -> Iterator[_Page]:
         """Take in one page of a folder; gives what is to be asked next: its next page, and the folders in it."""
-        if answer.status == 404:
+        if answer.status == 404 and page.first:  # a folder that is not there, or went while we looked
             if error := self._gone():
                 raise error
             return
         if not answer.ok or not isinstance(answer.body.get("value"), list):
-            raise self._problem(answer, folder)
+            if answer.status == 404:
+                raise Unavailable("A folder in OneDrive changed while it was listed.")
+            raise self._problem(answer, page.folder)
         for item in answer.body["value"]:
-            name = f"{folder}/{item['name']}".lstrip("/")
+            name = f"{page.folder}/{item['name']}".lstrip("/")
             if "folder" in item:
                 self._tree.learn(item, name)
                 if prefix.startswith(name + "/") or f"{name}/".startswith(prefix):
-                    yield name, f"{self._item(item['id'])}/children?$top=1000&$select={FIELDS}"
+                    yield _Page(name, f"{self._item(item['id'])}/children{CHILDREN}")
             elif "file" in item and name.startswith(prefix):
                 found[name] = self._seen(item, name)
         if more := answer.body.get("@odata.nextLink"):
-            yield folder, below(str(more))
+            yield _Page(page.folder, below(str(more)), first=False)
 
     # What changed.
 
@@ -396,6 +397,14 @@ class OneDrive:
         """Keep what was learnt, and let go of the connections. Quiet when called twice."""
         self._tree.save()
         self._graph.http.close()
+
+
+class _Page(NamedTuple):
+    """One page of a folder's children that is still to be asked for."""
+
+    folder: str
+    path: str
+    first: bool = True
 
 
 def _remember(kept: OrderedDict[str, Any], name: str, value: object) -> None:

@@ -95,6 +95,14 @@ class Tree:
             items[id] = name
             self._changed = True
 
+    def _renamed(self, id: str, old: str, new: str) -> None:
+        items = self._load().items
+        del items[id]
+        self._moved(ELSEWHERE if old.endswith("/") else old)
+        for inside, name in items.items() if old.endswith("/") else ():
+            if name.startswith(old):
+                items[inside] = new + name.removeprefix(old)
+
     def _moved(self, name: str) -> None:
         kept = self._load()
         kept.moves = [*kept.moves, name][-MOST_MOVES:]
@@ -114,8 +122,7 @@ class Tree:
             reading = _Reading(self._load().items, latest, before.since)
             reading.read()
             for id, old in reading.renamed.items():
-                self._moved(ELSEWHERE if old.endswith("/") else old)
-                self._load().items.pop(id, None)
+                self._renamed(id, old, reading.names[id])
             for id, name in reading.names.items():
                 self._learn(id, name)
             for id in reading.removed:
@@ -201,7 +208,7 @@ class _Reading:
         above = self._name(_above(entry))
         if known is None and "name" in entry and "folder" not in entry and above is not None:
             self.gone.add(f"{above}/{entry['name']}".lstrip("/"))
-        elif known is not None or "folder" in entry or above is not None:
+        else:
             self.complete = False
 
 

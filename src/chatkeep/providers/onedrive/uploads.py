@@ -32,8 +32,9 @@ ABANDONED_S = 24 * 3600.0
 
 LIST = "uploads"
 CLASH = 409
-GONE = 404
 OVERLAP = 416
+GONE = (401, 403, 404, 410)
+"""A session that ended, or whose address is good no more: begin again. Source: rclone issue 9767 for 404."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -48,19 +49,25 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Uploads:
-    """The uploads of one storage. place: the address of a name with a sub-resource, below the version."""
+    """The uploads of one storage.
+
+    place: the address of a name with a sub-resource, below the version. arrived: the item of a name if it has these
+        bytes already; asked when the answer to a last fragment may have been lost.
+    """
 
     def __init__(
         self,
         graph: Graph,
         notes: Notes,
         place: Callable[[str, str], str],
+        arrived: Callable[[str, bytes], Answer | None],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._graph = graph
         self._notes = notes
         self._place = place
+        self._arrived = arrived
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -68,18 +75,21 @@ class Uploads:
     def _endpoints(self) -> Endpoints:
         return self._graph.http.endpoints
 
-    def send(self, name: str, data: bytes) -> Answer:
+    def send(self, name: str, data: bytes) -> Answer | None:
         """Send an object, from where an earlier try stopped. Gives the answer that describes the new item.
 
-        Raises what problem() makes of an answer. After an error that may pass the session stays, for the next try;
-        after any other it is cancelled.
+        None when somebody else's session blocks the name. Raises what problem() makes of an answer. After an error
+        that may pass the session stays, for the next try; after any other it is cancelled.
         """
         try:
+            if (answer := self._resumed(name, data)) is not None:
+                return self._done(name, answer)
             for _ in range(2):
-                session, at = self._begun(name, data)
-                if (answer := self._sent(session, at, name, data)) is not None:
-                    self._forget(name)
-                    return answer
+                session = self._begun(name, data)
+                if session is None:
+                    return None
+                if (answer := self._sent(session, 0, name, data)) is not None:
+                    return self._done(name, answer)
                 self._forget(name)  # the session is gone: once more from the start
         except ChatkeepError as error:
             if not error.temporary:
@@ -87,22 +97,40 @@ class Uploads:
             raise
         raise Unavailable(f"{name} could not be sent: OneDrive dropped the upload twice.")
 
-    def _begun(self, name: str, data: bytes) -> tuple[Session, int]:
-        """A session for these bytes, and how many of them it has."""
-        digest = hashlib.sha256(data).hexdigest()
-        if (known := self._known(name)) is not None:
-            at = self._offset(known) if known.sha256 == digest else None
-            if at is not None and at < len(data):
-                return known, at
+    def _done(self, name: str, answer: Answer) -> Answer:
+        self._forget(name)
+        return answer
+
+    def _resumed(self, name: str, data: bytes) -> Answer | None:
+        """The answer after going on with an earlier session for these bytes; None where there is nothing to go on."""
+        known = self._known(name)
+        if known is None:
+            return None
+        if known.sha256 != _digest(data):
             self.cancel(name)
+            return None
+        at = self._offset(known)
+        if at is None:
+            self._forget(name)
+            return self._arrived(name, data)
+        answer = self._sent(known, at, name, data) if at < len(data) else None
+        if answer is None:
+            self.cancel(name)
+        return answer
+
+    def _begun(self, name: str, data: bytes) -> Session | None:
+        """A new session, or None when another one blocks the name."""
         self._sweep()
         item = {"@microsoft.graph.conflictBehavior": "replace", "fileSize": len(data)}
         answer = self._graph.ask("POST", self._place(name, "/createUploadSession"), json={"item": item})
+        if answer.status == CLASH:
+            return None
         if not answer.ok:
             raise problem(answer, name)
-        session = Session(check_address(self._endpoints, answer.body.get("uploadUrl")), digest, self._clock())
+        address = check_address(self._endpoints, answer.body.get("uploadUrl"))
+        session = Session(address, _digest(data), self._clock())
         self._remember(name, session)
-        return session, 0
+        return session
 
     def _sent(self, session: Session, at: int, name: str, data: bytes) -> Answer | None:
         """The answer to the last fragment, or None when the session is gone."""
@@ -112,7 +140,7 @@ class Uploads:
             answer = self._there("PUT", session, headers={"Content-Range": span}, content=piece)
             if answer.status in (200, 201):
                 return answer
-            if answer.status == GONE:
+            if answer.status in GONE:
                 return None
             if answer.status not in (202, OVERLAP):
                 raise problem(answer, name)
@@ -193,6 +221,10 @@ class Uploads:
             self._notes.drop(key)
             if (session := found[key]) is not None:
                 self._there("DELETE", session)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _first(body: dict[str, Any]) -> int | None:

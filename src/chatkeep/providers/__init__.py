@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from chatkeep.errors import WrongUse
 from chatkeep.providers.dropbox import DROPBOX
 from chatkeep.providers.folder import FOLDER
+from chatkeep.providers.google_drive import GOOGLE_DRIVE
 from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.memory import MEMORY
 from chatkeep.providers.notes import MemoryNotes, Notes
@@ -18,6 +19,7 @@ from chatkeep.storage import Storage
 __all__ = [
     "DROPBOX",
     "FOLDER",
+    "GOOGLE_DRIVE",
     "MEMORY",
     "ONEDRIVE",
     "Access",
@@ -75,5 +77,5 @@ def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False, m
     return kind.open(settings, new, means)
 
 
-for _built_in in (FOLDER, MEMORY, DROPBOX, ONEDRIVE):
+for _built_in in (FOLDER, MEMORY, GOOGLE_DRIVE, DROPBOX, ONEDRIVE):
     register(_built_in)

@@ -3,6 +3,10 @@
     <folder>/<vault id>/index/<name>       the columns of an index object
     <folder>/<vault id>/snapshots/<name>   the JSON of a snapshot
     <folder>/<vault id>/cuts               how long documents and attachments were cut
+    <folder>/<vault id>/feed               what the storage's feed of changes told, and its cursor
+    <folder>/<vault id>/damage             packs that a check found damaged
+    <folder>/<vault id>/checked            when packs were read whole
+    <folder>/<vault id>/spool/<name>       a sealed pack, see spool.py
 
 Objects of a vault never change, so an entry is right or absent. A file that was half written is found by its hash
 and fetched anew. Nothing here is secret from this machine: the archive it was made of lies beside it.
@@ -48,6 +52,37 @@ class Cache:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(hashlib.sha256(data).digest() + data)
             temporary.replace(path)
+
+    def put_named(self, name: str, data: bytes) -> bool:
+        """Keep bytes under a name that is their SHA-256 in its last part. False when they cannot be kept."""
+        if self._folder is None:
+            return False
+        path = self._folder / name
+        temporary = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            return False
+        return True
+
+    def get_named(self, name: str) -> bytes | None:
+        """What put_named kept, or None when there is nothing or it is not what the name says."""
+        if self._folder is None:
+            return None
+        try:
+            data = (self._folder / name).read_bytes()
+        except OSError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == name.rpartition("/")[2] else None
+
+    def drop(self, name: str) -> None:
+        """Forget what is under a name."""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                (self._folder / name).unlink(missing_ok=True)
 
     def names(self, folder: str) -> list[str]:
         """What is kept in a folder of the cache."""

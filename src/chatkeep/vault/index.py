@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 import msgspec
 
 from chatkeep.errors import Damaged
 from chatkeep.vault.pack import Kind, Pack, PackedBlob, header_length
+from chatkeep.vault.snapshot import SnapshotObject, parse_time
 
 FOLDER = "index/"
 MOST_BLOBS = 50_000
 """A new index object is begun at about this many blobs."""
+
+
+GRACE = timedelta(hours=24)
+"""A doomed pack is deleted when this has passed, and not earlier. By then every run that knew nothing of its doom has
+ended, and its snapshot is there to be seen."""
 
 
 class IndexedBlob(msgspec.Struct, omit_defaults=True):
@@ -37,16 +44,33 @@ class IndexedPack(msgspec.Struct):
     blobs: list[IndexedBlob]
 
 
-class IndexObject(msgspec.Struct):
-    """The content of an index object."""
+class DoomedPack(msgspec.Struct):
+    """A pack that will be deleted when a day has passed: nothing new may rely on it. time: since when (RFC 3339).
+
+    Its blobs stand among `packs`, where stock restic finds them as long as they are there.
+    """
+
+    id: str
+    time: str
+    blobs: list[IndexedBlob] = []
+
+
+class IndexObject(msgspec.Struct, omit_defaults=True):
+    """The content of an index object. restic reads `packs` and passes over the rest.
+
+    snapshots: copies of snapshot objects by name, so that a machine that knows nothing need not fetch each of them.
+    """
 
     packs: list[IndexedPack]
+    packs_to_delete: list[DoomedPack] = []
+    snapshots: dict[str, SnapshotObject] = {}
 
 
 class Columns(msgspec.Struct, array_like=True):
     """An index object as columns: ids of packs and first row of each; then for each blob id, offset, length, size.
 
-    Rows of data blobs of a pack come before its tree blobs; `trees` has the number of tree blobs of each pack.
+    Rows of data blobs of a pack come before its tree blobs; `trees` has the number of tree blobs of each pack. doomed,
+    doomed_at: ids of packs that will be deleted, and since when [s].
     """
 
     packs: bytes
@@ -56,6 +80,12 @@ class Columns(msgspec.Struct, array_like=True):
     offsets: bytes
     lengths: bytes
     sizes: bytes
+    doomed: bytes = b""
+    doomed_at: bytes = b""
+
+    def doom(self) -> dict[bytes, float]:
+        """The packs that will be deleted, and since when [s since 1970]."""
+        return dict(zip(_ids(self.doomed), array("d", self.doomed_at), strict=True))
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -105,10 +135,14 @@ def to_columns(packs: Iterable[tuple[str, list[PackedBlob]]]) -> Columns:
 def columns_of(value: IndexObject) -> Columns:
     """The columns of an index object as it was read. Raises Damaged for ids or numbers that cannot be."""
     try:
-        return to_columns(
+        columns = to_columns(
             (pack.id, [_packed(blob) for blob in pack.blobs])
             for pack in value.packs
             if len(bytes.fromhex(pack.id)) == 32
+        )
+        doomed = {bytes.fromhex(pack.id): parse_time(pack.time).timestamp() for pack in value.packs_to_delete}
+        return msgspec.structs.replace(
+            columns, doomed=b"".join(doomed), doomed_at=array("d", doomed.values()).tobytes()
         )
     except (ValueError, OverflowError) as error:
         raise Damaged("An index object cannot be read.") from error
@@ -123,49 +157,104 @@ def _packed(blob: IndexedBlob) -> PackedBlob:
 
 
 class Index:
-    """All blobs that the index objects read so far name. Adding is cheap; taking away means building anew."""
+    """All blobs that the index objects read so far name. Adding is cheap; taking away means building anew.
+
+    Packs that are doomed or distrusted are read where nothing else has a blob, but nothing new relies on them: for
+    `has` and `data_size` they are not there.
+    """
 
     def __init__(self) -> None:
-        self._data: dict[bytes, int] = {}
-        self._tree: dict[bytes, int] = {}
+        self._rows: dict[Kind, dict[bytes, int]] = {"data": {}, "tree": {}}
+        self._spare: dict[Kind, dict[bytes, int]] = {"data": {}, "tree": {}}
         self._ids: list[bytes] = []
         self._pack_of: array[int] = array("I")
         self._offsets: array[int] = array("I")
         self._lengths: array[int] = array("I")
         self._sizes: array[int] = array("I")
         self._packs: list[bytes] = []
+        self._known: set[bytes] = set()
         self._first_row: list[int] = []
         self._trees: list[int] = []
+        self.doomed: dict[bytes, float] = {}
+        """Packs that will be deleted, and since when [s since 1970]."""
+        self._distrusted: frozenset[bytes] = frozenset()
 
     def add(self, columns: Columns) -> None:
-        """Take in the blobs of one index object."""
-        base, pack_base = len(self._ids), len(self._packs)
-        ids = [columns.ids[i : i + 32] for i in range(0, len(columns.ids), 32)]
-        firsts, trees = array("I", columns.rows), array("I", columns.trees)
-        self._ids += ids
-        for column, data in ((self._offsets, columns.offsets), (self._lengths, columns.lengths)):
+        """Take in the blobs of one index object, and what it says of packs."""
+        pack_base = len(self._packs)
+        base = len(self._ids)
+        self._ids += _ids(columns.ids)
+        for column, data in (
+            (self._offsets, columns.offsets),
+            (self._lengths, columns.lengths),
+            (self._sizes, columns.sizes),
+        ):
             column.frombytes(data)
-        self._sizes.frombytes(columns.sizes)
-        self._packs += [columns.packs[i : i + 32] for i in range(0, len(columns.packs), 32)]
-        self._trees += trees
-        for number, (first, count) in enumerate(zip(firsts, trees, strict=True)):
-            end = firsts[number + 1] if number + 1 < len(firsts) else len(ids)
-            self._first_row.append(base + first)
-            self._pack_of.extend([pack_base + number] * (end - first))
-            self._data.update(zip(ids[first : end - count], range(base + first, base + end), strict=False))
-            self._tree.update(zip(ids[end - count : end], range(base + end - count, base + end), strict=True))
+        packs = _ids(columns.packs)
+        self._packs += packs
+        self._trees += array("I", columns.trees)
+        self._first_row += [base + first for first in array("I", columns.rows)]
+        for pack in range(pack_base, len(self._packs)):
+            first, end = self._span(pack)
+            self._pack_of.extend([pack] * (end - first))
+        late = self._doom(columns.doom())
+        self._known.update(packs)
+        if late:
+            self._map_all()
+        else:
+            self._map(range(pack_base, len(self._packs)))
+
+    def _doom(self, told: dict[bytes, float]) -> bool:
+        """Take in what will be deleted. True if something was taken for lasting until now."""
+        late = any(pack in self._known and pack not in self.doomed for pack in told)
+        for pack, since in told.items():
+            self.doomed[pack] = max(since, self.doomed.get(pack, since))
+        return late
+
+    def distrust(self, packs: Iterable[str]) -> None:
+        """Have nothing new rely on these packs, and on no others that were named so before."""
+        distrusted = frozenset(bytes.fromhex(pack) for pack in packs)
+        if distrusted != self._distrusted:
+            self._distrusted = distrusted
+            self._map_all()
+
+    def _map_all(self) -> None:
+        for rows in (*self._rows.values(), *self._spare.values()):
+            rows.clear()
+        self._map(range(len(self._packs)))
+
+    def _map(self, packs: Iterable[int]) -> None:
+        """Find the blobs of these packs by their ids from now on."""
+        for pack in packs:
+            first, end = self._span(pack)
+            middle = end - self._trees[pack]
+            name = self._packs[pack]
+            into = self._spare if name in self.doomed or name in self._distrusted else self._rows
+            into["data"].update(zip(self._ids[first:middle], range(first, middle), strict=True))
+            into["tree"].update(zip(self._ids[middle:end], range(middle, end), strict=True))
 
     def has(self, kind: Kind, blob_id: bytes) -> bool:
-        return blob_id in (self._data if kind == "data" else self._tree)
+        """Whether a blob lies in a pack that lasts."""
+        return blob_id in self._rows[kind]
 
     def find(self, kind: Kind, blob_id: bytes) -> Location | None:
-        """Where a blob lies, or None."""
-        row = (self._data if kind == "data" else self._tree).get(blob_id)
+        """Where a blob lies, or None; in a pack that lasts, if it is in one."""
+        row = self._rows[kind].get(blob_id)
+        row = self._spare[kind].get(blob_id) if row is None else row
         return None if row is None else self._location(row)
 
+    def places(self, kind: Kind, blob_id: bytes) -> list[Location]:
+        """Everywhere that a blob lies. Looks at all rows: for what is damaged in its first place."""
+        rows = [row for row, found in enumerate(self._ids) if found == blob_id]
+        return [self._location(row) for row in rows if self._kind(row) == kind]
+
+    def _kind(self, row: int) -> Kind:
+        pack = self._pack_of[row]
+        return "tree" if row >= self._span(pack)[1] - self._trees[pack] else "data"
+
     def data_size(self, blob_id: bytes) -> int:
-        """The plain size of a data blob [bytes], or -1 when it is not here."""
-        row = self._data.get(blob_id)
+        """The plain size of a data blob in a pack that lasts [bytes], or -1 when it is in none."""
+        row = self._rows["data"].get(blob_id)
         if row is None:
             return -1
         return self._sizes[row] or self._lengths[row] - 32
@@ -180,12 +269,13 @@ class Index:
         """The names of all packs, without doubles."""
         return [name.hex() for name in dict.fromkeys(self._packs)]
 
-    def _rows(self, pack: int) -> tuple[int, int]:
-        return self._first_row[pack], self._first_row[pack + 1] if pack + 1 < len(self._packs) else len(self._ids)
+    def _span(self, pack: int) -> tuple[int, int]:
+        last = pack + 1 == len(self._packs)
+        return self._first_row[pack], len(self._ids) if last else self._first_row[pack + 1]
 
     def blobs_of(self, pack: int) -> Iterator[tuple[Kind, bytes, Location]]:
         """The blobs of a pack: data first, then trees, each kind by offset."""
-        first, end = self._rows(pack)
+        first, end = self._span(pack)
         for row in range(first, end):
             yield "tree" if row >= end - self._trees[pack] else "data", self._ids[row], self._location(row)
 
@@ -193,7 +283,7 @@ class Index:
         """How many bytes each pack must have, by name."""
         sizes = {}
         for pack, name in enumerate(self._packs):
-            first, end = self._rows(pack)
+            first, end = self._span(pack)
             compressed = sum(1 for row in range(first, end) if self._sizes[row])
             sizes[name.hex()] = sum(self._lengths[first:end]) + header_length(end - first, compressed)
         return sizes
@@ -203,4 +293,8 @@ class Index:
         return {name.hex(): row for row, name in enumerate(self._packs)}
 
     def __len__(self) -> int:
-        return len(self._data) + len(self._tree)
+        return sum(map(len, self._rows.values()))
+
+
+def _ids(joined: bytes) -> list[bytes]:
+    return [joined[i : i + 32] for i in range(0, len(joined), 32)]

@@ -5,6 +5,7 @@ What is damaged becomes a problem that names its conversation; all else still co
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -152,6 +153,8 @@ class _Gathering:
         try:
             return open_blob(self._objects.seal, sealed, blob_id=bytes.fromhex(piece), size=place.size)
         except Damaged as error:
+            with contextlib.suppress(Damaged):
+                return self._objects.read_elsewhere("data", bytes.fromhex(piece), place)
             return _damaged(document, error.what)
 
     def _hold(self, document: _Wanted, piece: str, sealed: bytes) -> Iterator[VaultDocument | Problem]:

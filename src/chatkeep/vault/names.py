@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import msgspec
 
@@ -124,6 +124,11 @@ class Names:
     def gone_packs(self) -> set[str]:
         """Packs that the feed told to be gone. Ask the storage before you rely on it."""
         return set(self._known.gone) if self._known else set()
+
+    def keep_gone(self, named: Container[str]) -> None:
+        """Forget packs that went and that no index names any more."""
+        if self._known is not None:
+            self._known.gone = {pack for pack in self._known.gone if pack in named}
 
     def came(self, name: str) -> None:
         """An object that we put ourselves."""

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -23,14 +22,17 @@ from chatkeep.vault import index as indexes
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.cache import Cache
 from chatkeep.vault.config import Config
+from chatkeep.vault.heal import Damage
 from chatkeep.vault.index import Columns, Index, IndexObject, Location
 from chatkeep.vault.names import PACKS, Names, is_name
 from chatkeep.vault.pack import Kind, Pack, PackedBlob, header_span, read_header
 from chatkeep.vault.seal import MasterKey, Seal
 from chatkeep.vault.sealed import seal_json, unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
+from chatkeep.vault.spool import Spool
 
 _AT_ONCE = 4
+_FEW = 4
 _TAIL = 64 * 1024
 
 T = TypeVar("T")
@@ -69,7 +71,7 @@ class Objects:
         key: MasterKey,
         config: Config,
         *,
-        cache: Path | None,
+        cache: Cache,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
@@ -81,17 +83,25 @@ class Objects:
         self.clock = clock
         self.sleep = sleep
         self.pool = pool
-        self.cache = Cache(cache, config.id)
+        self.cache = cache
+        self.spool = Spool(cache, clock)
+        self.damage = Damage(cache)
         self.names = Names(self.storage, self.cache, sleep=sleep)
         self.cuts = self.cache.cuts()
         self._kept_cuts = dict(self.cuts)
         self.index = Index()
+        self.index.distrust(self.damage.packs)
         self.unindexed: list[Pack] = []
         self.leaves: dict[str, tuple[list[tuple[str, str, str]], str]] = {}
         """For each folder of conversations that save built: what was in it, and the id of its tree."""
         self._problems: dict[str, Problem] = {}
         self._indexed: set[str] = set()
         self._snapshots: dict[str, Snapshot] = {}
+        self.snapshot_objects: dict[str, SnapshotObject] = {}
+        """The content of each known snapshot, by its name now."""
+        self._carried: dict[str, SnapshotObject] = {}
+        self.packs_of: dict[str, list[bytes]] = {}
+        """The packs that each index object names."""
         self._searched = False
         for name in self.cache.names("index"):
             self._take_index(name, self._cached(f"index/{name}", Columns))
@@ -163,6 +173,12 @@ class Objects:
             if name not in self._snapshots and (found := self._cached(f"snapshots/{name}", SnapshotObject)):
                 self._take_snapshot(name, found)
         unknown = sorted(name for name in names if name not in self._snapshots)
+        if len(unknown) > _FEW:  # the index carries copies of those that were there when it was last tidied
+            self.refresh_index(looked=True)
+            for name in filter(self._carried.__contains__, unknown):
+                self._take_snapshot(name, self._carried[name])
+                self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(self._carried[name]))
+            unknown = [name for name in unknown if name not in self._snapshots]
         for name, found in self._read(snapshots.FOLDER, unknown, SnapshotObject):
             self._take_snapshot(name, found)
             self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
@@ -172,6 +188,7 @@ class Objects:
     def _take_snapshot(self, name: str, found: SnapshotObject) -> None:
         try:
             self._snapshots[name] = snapshots.from_object(name, found)
+            self.snapshot_objects[name] = found
         except Damaged as error:
             self._trouble(snapshots.FOLDER + name, error.what)
 
@@ -194,6 +211,7 @@ class Objects:
         for name in sorted(names - self._indexed):
             self._take_index(name, self._cached(f"index/{name}", Columns))
         for name, found in self._read(indexes.FOLDER, sorted(names - self._indexed), IndexObject):
+            self._carried |= found.snapshots
             columns = indexes.columns_of(found)
             self._take_index(name, columns)
             self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
@@ -201,6 +219,32 @@ class Objects:
         if names - self._indexed:  # some could not be read
             self.search_packs()
         return bool(gone)
+
+    def find_missing_packs(self) -> bool:
+        """Look after packs that the feed told to be gone while the index names them. True if some are.
+
+        Those that this machine still has are sent again; nothing new counts on the others.
+        """
+        missing = []
+        sizes = self.index.pack_sizes() if self.names.gone_packs() else {}
+        self.names.keep_gone(sizes)
+        doomed = {pack.hex() for pack in self.index.doomed}
+        for pack_id in sorted(self.names.gone_packs() - doomed - self.damage.packs):
+            if self.has_pack(pack_id, sizes[pack_id]):
+                continue
+            data = self.spool.get(pack_id)
+            if data is None:
+                missing.append(pack_id)
+            else:
+                self.put_pack(Pack(pack_id, data, []))
+        if missing:
+            self.learn_damage(bad=missing)
+        return bool(missing)
+
+    def learn_damage(self, *, bad: Iterable[str] = (), good: Iterable[str] = ()) -> None:
+        """Count no longer on packs that were found damaged or missing, and again on those found whole."""
+        self.damage.learn(bad=bad, good=good)
+        self.index.distrust(self.damage.packs)
 
     def know(self, root: str) -> None:
         """Read what is new in the index, if the tree of a snapshot is not yet in what was read."""
@@ -211,18 +255,24 @@ class Objects:
             self.refresh_index()
 
     def _start_index_over(self) -> None:
-        self.index, self._indexed, self._searched = Index(), set(), False
+        self.index, self._indexed, self._searched, self.packs_of = Index(), set(), False, {}
+        self.index.distrust(self.damage.packs)
 
     def _take_index(self, name: str, columns: Columns | None) -> None:
         if columns is not None:
             self.index.add(columns)
             self._indexed.add(name)
+            self.packs_of[name] = [columns.packs[i : i + 32] for i in range(0, len(columns.packs), 32)]
 
     def put_index(self, packs: list[Pack]) -> str:
         """Write an index object that names these packs, and know them from now on."""
-        name, data = seal_json(self.seal, indexes.to_index_object(packs))
+        return self.put_index_object(indexes.to_index_object(packs))
+
+    def put_index_object(self, value: IndexObject) -> str:
+        """Write an index object, and know what it says from now on."""
+        name, data = seal_json(self.seal, value)
         self.put(indexes.FOLDER + name, data)
-        columns = indexes.to_columns((pack.id, pack.blobs) for pack in packs)
+        columns = indexes.columns_of(value)
         self._take_index(name, columns)
         self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
         return name
@@ -283,8 +333,20 @@ class Objects:
         found = self.locate(kind, blob_id)
         if found is None:
             raise Damaged("A part is missing from the vault.")
-        sealed = self.fetch_packed(found.pack, start=found.offset, length=found.length)
-        return open_blob(self.seal, sealed, blob_id=blob_id, size=found.size)
+        try:
+            sealed = self.fetch_packed(found.pack, start=found.offset, length=found.length)
+            return open_blob(self.seal, sealed, blob_id=blob_id, size=found.size)
+        except Damaged:
+            return self.read_elsewhere(kind, blob_id, found)
+
+    def read_elsewhere(self, kind: Kind, blob_id: bytes, damaged: Location) -> bytes:
+        """The plain text of a blob that is damaged in one place, from another one. Raises Damaged."""
+        for place in self.index.places(kind, blob_id):
+            if self.index.pack_name(place.pack) != self.index.pack_name(damaged.pack):
+                with contextlib.suppress(Damaged):
+                    sealed = self.fetch_packed(place.pack, start=place.offset, length=place.length)
+                    return open_blob(self.seal, sealed, blob_id=blob_id, size=place.size)
+        raise Damaged("A part of it is damaged or missing in the vault.")
 
     def fetch_packed(self, pack: int, *, start: int, length: int) -> bytes:
         """Bytes of a pack. Raises Damaged when it is not there."""
@@ -292,6 +354,13 @@ class Objects:
             return self.fetch(pack_name(self.index.pack_name(pack)), start=start, length=length)
         except NotFound:
             raise Damaged("A pack is missing from the vault.") from None
+
+    def has_pack(self, pack_id: str, size: int) -> bool:
+        """Whether a pack is in the storage with all its bytes: one request."""
+        try:
+            return self.storage.stat(pack_name(pack_id)).size == size
+        except NotFound:
+            return False
 
     def put_pack(self, pack: Pack) -> int:
         """Write a pack; its size as the storage has it. It is of no use until an index object names it."""

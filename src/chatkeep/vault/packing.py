@@ -15,17 +15,19 @@ from types import TracebackType
 import msgspec
 import zstandard
 
-from chatkeep.errors import Damaged
+from chatkeep.errors import Damaged, Unavailable
 from chatkeep.vault.chunk import CUT_ABOVE, cut
 from chatkeep.vault.contents import ZstdFrame
 from chatkeep.vault.index import MOST_BLOBS
 from chatkeep.vault.objects import Objects
-from chatkeep.vault.pack import Kind, Pack, PackBuilder
+from chatkeep.vault.pack import Kind, Pack, PackBuilder, header_span, read_header
 from chatkeep.vault.sealed import LEVEL
 
 _BATCH_BYTES = 2 * 1024 * 1024
 _BATCH_COUNT = 256
 _PUTS_WAITING = 2
+_MOST_UNNAMED = 256 * 1024 * 1024
+"""Packs are named in an index object when there are so many bytes of them, so that a crash does not cost more."""
 
 
 class Blob(msgspec.Struct):
@@ -63,8 +65,9 @@ class Packing:
         self._before_put = before_put
         self._builders: dict[Kind, PackBuilder] = {"data": PackBuilder("data"), "tree": PackBuilder("tree")}
         self._begun: dict[Kind, set[bytes]] = {"data": set(), "tree": set()}
-        self._puts: deque[Future[int]] = deque()
+        self._puts: deque[Future[None]] = deque()
         self._finished: list[Pack] = []
+        self._unnamed = 0
         self.indexes: list[str] = []
         self.published: list[Pack] = []
         self.packs: dict[str, int] = {}
@@ -85,6 +88,26 @@ class Packing:
     def has(self, kind: Kind, blob_id: bytes) -> bool:
         """Whether the vault holds a blob, or will when this run is done."""
         return blob_id in self._begun[kind] or self._objects.index.has(kind, blob_id)
+
+    def resume(self) -> None:
+        """Take in the packs of a run that did not end: sealed, kept here, and named by no index object.
+
+        One that somebody means to delete is left alone: what it holds is sealed anew, under another name.
+        """
+        objects = self._objects
+        for pack_id in objects.spool.waiting(objects.index.packs_by_name()):
+            data = objects.spool.get(pack_id) if bytes.fromhex(pack_id) not in objects.index.doomed else None
+            if data is None:
+                objects.spool.drop([pack_id])
+                continue
+            blobs = read_header(objects.seal, data[-header_span(data) : -4])
+            self.packs[pack_id] = len(data)
+            self._before_put()
+            if not objects.has_pack(pack_id, len(data)):
+                objects.put_pack(Pack(pack_id, data, blobs))
+            self._finished.append(Pack(pack_id, b"", blobs))
+        if self._finished:
+            self.publish()
 
     # Documents
 
@@ -161,12 +184,19 @@ class Packing:
         self._builders[kind] = PackBuilder(kind)
         self.packs[pack.id] = len(pack.data)
         self._before_put()
-        self._puts.append(self._putting.submit(self._objects.put_pack, pack))
+        self._puts.append(self._putting.submit(self._send, pack))
         self._finished.append(msgspec.structs.replace(pack, data=b""))
+        self._unnamed += len(pack.data)
         while len(self._puts) >= _PUTS_WAITING:
             self._puts.popleft().result()
-        if sum(len(pack.blobs) for pack in self._finished) >= MOST_BLOBS:
+        if sum(len(pack.blobs) for pack in self._finished) >= MOST_BLOBS or self._unnamed >= _MOST_UNNAMED:
             self.publish()
+
+    def _send(self, pack: Pack) -> None:
+        """Put a pack, and keep it here first. What the storage has of it must be all of it."""
+        self._objects.spool.keep(pack)
+        if self._objects.put_pack(pack) != len(pack.data) and self._objects.put_pack(pack) != len(pack.data):
+            raise Unavailable("The storage keeps only a part of what it is sent.")
 
     def flush(self, kind: Kind) -> None:
         """Put the pack that is still open."""
@@ -182,7 +212,7 @@ class Packing:
             self._before_put()
             self.indexes.append(self._objects.put_index(packs))
             self.published += packs
-            self._objects.unindexed, self._finished = [], []
+            self._objects.unindexed, self._finished, self._unnamed = [], [], 0
 
 
 def compress(plains: list[bytes]) -> list[bytes]:

@@ -21,8 +21,10 @@ from chatkeep.errors import Damaged, NotFound, Problem, WrongUse
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.chunk import ATTACHMENT_PIECE, CUT_ABOVE
 from chatkeep.vault.contents import Contents, Entry, VaultAttachment, ZstdFrame
+from chatkeep.vault.index import GRACE
 from chatkeep.vault.lock import SharedLock
 from chatkeep.vault.objects import Objects, pack_name
+from chatkeep.vault.pack import Pack
 from chatkeep.vault.packing import Packing, Prepared
 from chatkeep.vault.snapshot import Snapshot
 from chatkeep.vault.tree import NO_TIME, TreeBuilder, check_node_name, file_node, folder_node, node_time
@@ -33,6 +35,8 @@ _ID = re.compile(r"[0-9a-f]{3}[0-9a-f-]{0,125}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _OF_NOTHING = hashlib.sha256(b"").hexdigest()
 _MORE_TRIES = 2
+LONGEST_RUN = GRACE / 2
+"""A run that lasts longer looks at the index again before it writes its snapshot."""
 _TELL_EVERY = 100
 
 Progress = Callable[[int, int], None]
@@ -45,7 +49,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: the new one, or the newest of the host when nothing had changed (`unchanged`).
     conversations: how many the snapshot holds. new_documents, new_attachments: stored by this run.
     bytes_sent, requests: all that went to the storage and all calls to it, with locks and checks.
-    verified: after the commit all that this run wrote was seen in the vault.
+    verified: after the commit all that this run wrote was seen in the vault, and nothing that the snapshot names is
+    known to be damaged (`damaged`).
     problems: what could not be saved; each names its conversation or attachment.
     """
 
@@ -57,7 +62,12 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     bytes_sent: int = 0
     requests: int = 0
     verified: bool = True
+    damaged: bool = False
     problems: list[Problem] = []
+
+
+class _TookTooLong(Exception):
+    """What was read of the index when the run began is too old to build upon."""
 
 
 def save(objects: Objects, contents: Contents, *, host: str, progress: Progress | None = None) -> Saved:
@@ -65,11 +75,11 @@ def save(objects: Objects, contents: Contents, *, host: str, progress: Progress 
     if not host:
         raise WrongUse("A backup needs the name of its host.")
     run = _Run(objects, contents, host, progress or (lambda done, total: None))
-    saved = run.attempt()
+    saved = run.attempt_in_time()
     for _ in range(_MORE_TRIES):
-        if saved.verified:
+        if saved.verified or saved.damaged:
             break
-        saved = run.attempt(force=True)
+        saved = run.attempt_in_time(force=True)
     return saved
 
 
@@ -96,11 +106,18 @@ class _Run:
         self._requests, self._sent = objects.storage.requests, objects.storage.sent
         _check(self._entries, self._attachments, self._tombstones)
 
+    def attempt_in_time(self, *, force: bool = False) -> Saved:
+        """Try until a try is quick enough. What one of them sent is in the index, so the next one has less to do."""
+        while True:
+            with contextlib.suppress(_TookTooLong):
+                return self.attempt(force=force)
+
     def attempt(self, *, force: bool = False) -> Saved:
         """One try. force: write a snapshot even if it names the same tree as the one before."""
         self._files: dict[str, _File] = {}
         self._older: dict[str, tuple[_File, str] | None] = {}
         self._problems: list[Problem] = []
+        self._damaged = False
         self._new_documents = self._new_attachments = 0
         self._trees = Trees(self._objects)
         self._force = force
@@ -128,8 +145,15 @@ class _Run:
         if not again or self._objects.names.remembers:
             self._snapshots = self._objects.refresh_snapshots(looked=again is not None)
             self._newest = newest(self._snapshots, self._host)
-        if self._objects.refresh_index(looked=True):
+        self._looked_at = self._objects.clock()
+        gone = self._objects.refresh_index(looked=True)
+        if gone | self._objects.find_missing_packs():
             self._files.clear()
+
+    def _must_be_in_time(self) -> None:
+        """A pack that was doomed since we looked may be deleted a day later; by then our snapshot must be seen."""
+        if abs(self._objects.clock() - self._looked_at) > LONGEST_RUN:
+            raise _TookTooLong
 
     def _is_unchanged(self) -> bool:
         """Whether all of it is in the vault as the tree of the host's newest snapshot. Costs no request."""
@@ -150,7 +174,8 @@ class _Run:
             new_attachments=self._new_attachments,
             bytes_sent=self._objects.storage.sent - self._sent,
             requests=self._objects.storage.requests - self._requests,
-            verified=verified,
+            verified=verified and not self._damaged,
+            damaged=self._damaged,
             problems=[*self._problems, *self._lost(), *self._objects.problems],
         )
 
@@ -187,6 +212,7 @@ class _Run:
     # Writing
 
     def _write(self, packing: Packing) -> Saved:
+        packing.resume()
         self._write_documents(packing)
         self._write_attachments(packing)
         small = [*self._tombstones.values(), self._manifest()]
@@ -200,6 +226,7 @@ class _Run:
         packing.add_plain("tree", builder.new)
         packing.flush("tree")
         packing.publish()
+        self._must_be_in_time()
         snapshot = self._commit(packing, root, builder)
         self._remember_cuts()
         return self._saved(snapshot, verified=self._verify(packing))
@@ -236,6 +263,8 @@ class _Run:
             with contextlib.suppress(Damaged):
                 node = self._trees.document(self._newest.tree, conversation)
         self._older[conversation] = (_File(node.size, node.content or []), node.mtime) if node else None
+        if node and not all(self._objects.index.has("data", bytes.fromhex(piece)) for piece in node.content or []):
+            self._damaged = True
         what = "Its bytes are not those of its revision, so it was not saved."
         kept = " The version of the backup before was kept." if node else ""
         self._problems.append(Problem(f"conversation {conversation}", what + kept))
@@ -276,7 +305,14 @@ class _Run:
                 if node is not None:
                     pieces = [bytes.fromhex(piece) for piece in node.content or []]
                     self._take(Prepared(sha256, sha256, node.size, pieces, [], False))
+                    if not all(self._objects.index.has("data", piece) for piece in pieces):
+                        self._is_damaged(f"attachment {sha256}")
                     return
+
+    def _is_damaged(self, where: str) -> None:
+        self._damaged = True
+        what = "Its bytes in the vault are damaged, and this machine does not hold it. A device that does can mend it."
+        self._problems.append(Problem(where, what))
 
     def _lost(self) -> list[Problem]:
         what = "It is held neither here nor in the vault, or its bytes are not what they were."
@@ -406,24 +442,30 @@ class _Run:
     def _verify(self, packing: Packing) -> bool:
         """Whether all that this run wrote, and relied on, is in the vault after the commit.
 
-        A prune that did not see our lock may have taken packs that no index named yet. What is missing is then no
-        longer named, so that the next attempt writes it again.
+        A prune that did not see our lock may have taken packs that no index named yet. They are sent again from the
+        spool; what is not there is no longer named, so that the next attempt writes it again.
         """
-        told = self._objects.names.look()
-        missing = {pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size, told=told)}
-        if missing:
-            left = [pack for pack in packing.published if pack.id not in missing]
-            self._objects.replace_index(packing.indexes, left)
+        objects = self._objects
+        told = objects.names.look()
+        vanished = [pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size, told=told)]
+        lost = [pack_id for pack_id in vanished if not self._send_again(pack_id)]
+        if lost:
+            left = [pack for pack in packing.published if pack.id not in lost]
+            objects.replace_index(packing.indexes, left)
             return False
-        return not self._objects.refresh_index(looked=told)
+        if not objects.refresh_index(looked=told):
+            objects.spool.tidy(objects.index.packs_by_name())
+            return True
+        self._files.clear()
+        self._newest = newest(objects.refresh_snapshots(looked=told), self._host)
+        return self._is_unchanged()
 
     def _is_there(self, pack_id: str, size: int, *, told: bool) -> bool:
-        if told and self._objects.names.was_seen(pack_name(pack_id)):
-            return True
-        try:
-            return self._objects.storage.stat(pack_name(pack_id)).size == size
-        except NotFound:
-            return False
+        return (told and self._objects.names.was_seen(pack_name(pack_id))) or self._objects.has_pack(pack_id, size)
+
+    def _send_again(self, pack_id: str) -> bool:
+        data = self._objects.spool.get(pack_id)
+        return data is not None and self._objects.put_pack(Pack(pack_id, data, [])) == len(data)
 
 
 def newest(found: list[Snapshot], host: str) -> Snapshot | None:

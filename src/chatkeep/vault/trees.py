@@ -39,10 +39,13 @@ class Trees:
     def read(self, tree: str) -> list[Node]:
         """The nodes of a tree. Raises Damaged when it is, or is nowhere."""
         blob_id = bytes.fromhex(tree)
-        if blob_id not in self._kept:
-            self._read_around(blob_id)
-        sealed, size = self._kept[blob_id]
-        return read_tree(open_blob(self._objects.seal, sealed, blob_id=blob_id, size=size))
+        try:
+            if blob_id not in self._kept:
+                self._read_around(blob_id)
+            sealed, size = self._kept[blob_id]
+            return read_tree(open_blob(self._objects.seal, sealed, blob_id=blob_id, size=size))
+        except Damaged:
+            return read_tree(self._objects.read_blob("tree", blob_id))  # it may lie in another pack too
 
     def _read_around(self, blob_id: bytes) -> None:
         found = self._objects.locate("tree", blob_id)

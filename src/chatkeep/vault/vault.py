@@ -14,6 +14,7 @@ from chatkeep.vault import check as checking
 from chatkeep.vault import config as configs
 from chatkeep.vault import keys, load, save
 from chatkeep.vault import snapshot as snapshots
+from chatkeep.vault.cache import Cache
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
@@ -237,7 +238,7 @@ def create(
     storage.put("README.txt", README.encode())
     config = make_config()
     inside.put(NAME, seal_config(Seal(key), config))
-    return Vault(Objects(inside, key, config, cache=cache, clock=clock)), recovery
+    return Vault(Objects(inside, key, config, cache=Cache(cache, config.id), clock=clock)), recovery
 
 
 def _make_room(inside: Storage) -> None:
@@ -256,7 +257,8 @@ def open_vault(storage: Storage, *, secret: str, cache: Path | None = None, cloc
     inside = Below(storage, FOLDER)
     config = _config(inside)
     key = keys.find_master_key(inside, secret)
-    return Vault(Objects(inside, key, unseal_config(Seal(key), config), cache=cache, clock=clock))
+    found = unseal_config(Seal(key), config)
+    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock))
 
 
 def open_with_master_key(storage: Storage, key: MasterKey, *, cache: Path | None = None, clock: Clock = _now) -> Vault:
@@ -271,7 +273,8 @@ def open_with_master_key(storage: Storage, key: MasterKey, *, cache: Path | None
     if data is None:
         data = _config(inside)
         configs.remember(data, key, cache)
-    return Vault(Objects(inside, key, unseal_config(Seal(key), data), cache=cache, clock=clock))
+    found = unseal_config(Seal(key), data)
+    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock))
 
 
 def _config(inside: Storage) -> bytes:

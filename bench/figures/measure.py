@@ -41,7 +41,7 @@ def cost_of(
     reading, writing = os.pipe()
     with subprocess.Popen(
         [sys.executable, "-I", "-S", str(LAUNCH), str(writing), *map(str, command)],
-        env={**os.environ, **(env or {})},
+        env={**_environment(), **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -58,6 +58,11 @@ def cost_of(
         said = complaint.decode(errors="replace")[-800:]
         raise Failed(f"{' '.join(map(str, command))}: exit code {code}\n{said}")
     return Cost(float(wall), float(cpu), max(int(resident) / 1024, several), output.decode(errors="replace"))
+
+
+def _environment() -> dict[str, str]:
+    """As on a machine where the program is used: what Python compiles it keeps, and does not make again each time."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class _Together:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
@@ -125,6 +124,8 @@ def decode_exactly(raw: bytes) -> Any:
     if text.count("[") + text.count("{") <= _SHALLOW:
         return _scan(text)
     # Three frames a level: deep values are read on a stack of their own, whatever the caller's has left.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as fresh:
         return fresh.submit(_scan, text).result()
 

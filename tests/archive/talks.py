@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from chatkeep.archive import Archive, Intake, Receipt
+from chatkeep.archive import Archive, Receipt
+from chatkeep.archive.intake import Intake
 from chatkeep.merge import settle
 from chatkeep.model import Conversation, Message, Part, Participant, fingerprint, identify
 from chatkeep.records import Loaded

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from archive.talks import PEOPLE, found, said, take, talk
@@ -9,6 +12,19 @@ from chatkeep.archive import Archive, finding
 from chatkeep.errors import WrongUse
 from chatkeep.model import Message, Part, Participant
 from chatkeep.selection import Selection
+
+
+def test_a_search_loads_nothing_that_only_reads_or_writes_conversations(archive: Archive) -> None:
+    take(archive, talk("a", ["peas"]))
+    program = (
+        "import sys, pathlib; from chatkeep.archive import Archive\n"
+        "with Archive.open(pathlib.Path(sys.argv[1])) as archive: print(archive.search('peas').total)\n"
+        "print(*sorted(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(archive.folder)]
+    total, loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    slow = {"chatkeep.model", "chatkeep.archive.writing", "zstandard", "hashlib", "concurrent.futures", "logging"}
+    assert (total, slow & set(loaded.split())) == ("1", set())
 
 
 def test_words_are_found_without_regard_to_case_and_accents(archive: Archive) -> None:

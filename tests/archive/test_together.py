@@ -116,14 +116,15 @@ def test_an_attachment_brought_again_while_its_import_is_undone_stays(archive: A
     assert list((archive.folder / "attachments" / "new").iterdir()) == []
 
 
-def test_what_a_killed_program_left_waiting_is_swept_after_a_day(tmp_path: Path) -> None:
+def test_what_a_killed_program_left_waiting_is_swept_by_who_writes_a_day_later(tmp_path: Path) -> None:
     waiting = tmp_path / "attachments" / "new"
     waiting.mkdir(parents=True)
     for name, age in (("old", 100_000), ("fresh", 10)):
         (waiting / name).write_bytes(b"x")
         os.utime(waiting / name, (time.time() - age, time.time() - age))
-    with Archive.open(tmp_path):
-        assert [path.name for path in waiting.iterdir()] == ["fresh"]
+    with Archive.open(tmp_path) as archive:
+        take(archive, talk("garden", ["peas"]))
+    assert [path.name for path in waiting.iterdir()] == ["fresh"]
 
 
 def test_edits_of_one_conversation_by_several_lose_none(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_memory_of_several_processes_is_added_up() -> None:
     assert cost_of(python(program)).peak > 150
 
 
+def test_what_is_measured_keeps_what_python_compiled_as_an_installed_program_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert cost_of(python("import sys; print(sys.dont_write_bytecode)")).output == "False\n"
+
+
 def test_a_command_that_fails_gives_no_figure() -> None:
     with pytest.raises(Failed, match="exit code 3"):
         cost_of(python("import sys; sys.exit(3)"))

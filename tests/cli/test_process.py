@@ -83,7 +83,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 _STOPPED = """
 import sys, time
 from chatkeep.cli import main
-from chatkeep.archive import Intake
+from chatkeep.archive.intake import Intake
 take = Intake.take
 def slowly(self, loaded, **more):
     take(self, loaded, **more)

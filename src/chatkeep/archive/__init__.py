@@ -1,7 +1,6 @@
 """The conversations on this machine: documents, attachments, and what finds them. docs/design/archive.md."""
 
 from chatkeep.archive.archive import Archive
-from chatkeep.archive.intake import Intake
 from chatkeep.archive.values import (
     Applied,
     Attachment,
@@ -30,7 +29,6 @@ __all__ = [
     "Facets",
     "Found",
     "Hit",
-    "Intake",
     "Listed",
     "Place",
     "Receipt",

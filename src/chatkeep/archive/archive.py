@@ -8,14 +8,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
-from chatkeep.archive import checking, choosing, editing, finding, reading, undoing
+from chatkeep.archive import choosing, finding
 from chatkeep.archive.choosing import Conditions
-from chatkeep.archive.files import Files
-from chatkeep.archive.intake import Intake
 from chatkeep.archive.schema import connect, prepare, snapshot, transaction
 from chatkeep.archive.values import (
     Applied,
@@ -32,11 +30,16 @@ from chatkeep.archive.values import (
     Undone,
     Window,
 )
-from chatkeep.archive.writing import Writer
 from chatkeep.errors import NotFound, Problem
-from chatkeep.model import Conversation, decode
-from chatkeep.records import Kept
 from chatkeep.selection import Selection
+
+# A search from the command line is over before all of the rest would be loaded: methods import what they need.
+if TYPE_CHECKING:
+    from chatkeep.archive.files import Files
+    from chatkeep.archive.intake import Intake
+    from chatkeep.archive.writing import Writer
+    from chatkeep.model import Conversation
+    from chatkeep.records import Kept
 
 EVERYTHING = Selection()
 _DECODE_RECEIPT = msgspec.json.Decoder(Receipt).decode
@@ -57,7 +60,6 @@ class Archive:
         self.id = archive_id
         self.device = device
         self._path = folder / "archive.sqlite3"
-        self._files = folder / "attachments"
         self._local = threading.local()
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
@@ -71,7 +73,6 @@ class Archive:
         folder.mkdir(parents=True, exist_ok=True)
         archive = cls(folder, archive_id, device)
         prepare(archive._path)
-        Files(archive._files).sweep()
         return archive
 
     def close(self) -> None:
@@ -104,7 +105,21 @@ class Archive:
         return found
 
     def _writer(self) -> Writer:
-        return Writer(self._path, self.id, Files(self._files))
+        from chatkeep.archive.writing import Writer
+
+        files = self._files()
+        files.sweep()
+        return Writer(self._path, self.id, files)
+
+    def _files(self) -> Files:
+        from chatkeep.archive.files import Files
+
+        return Files(self.folder / "attachments")
+
+    def _intake(self, *, source: str, digest: str, importer: str, keep_empty: bool = True) -> Intake:
+        from chatkeep.archive.intake import Intake
+
+        return Intake(self._writer(), source=source, digest=digest, importer=importer, keep_empty=keep_empty)
 
     # -------------------------------------------------------------- taking in
 
@@ -113,11 +128,13 @@ class Archive:
 
         source, digest: name and hash of what was given. importer: name and version, "chatgpt/1".
         """
-        return Intake(self._writer(), source=source, digest=digest, importer=importer)
+        return self._intake(source=source, digest=digest, importer=importer)
 
     def keep(self, stream: BinaryIO) -> Kept:
         """Takes the bytes of an attachment; they are on disk when this returns."""
-        files = Files(self._files)
+        from chatkeep.records import Kept
+
+        files = self._files()
         kept = Kept(*files.keep(stream))
         with transaction(self._db):
             self._db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", files.settle())
@@ -136,7 +153,7 @@ class Archive:
         source: where they come from, for the receipt. cursors: set in the last transaction, see `cursor`.
         """
         importer = "replace/1" if replace else "merge/1"
-        with Intake(self._writer(), source=source, digest="", importer=importer, keep_empty=False) as intake:
+        with self._intake(source=source, digest="", importer=importer, keep_empty=False) as intake:
             for conversation in conversations:
                 intake.apply(conversation, replace=replace)
             intake.set_cursors(cursors or {})
@@ -165,6 +182,8 @@ class Archive:
 
         Undoing twice changes nothing. Raises NotFound, and WrongUse when it is more than 30 days ago.
         """
+        from chatkeep.archive import undoing
+
         with contextlib.closing(self._writer()) as writer:
             undone = undoing.undo(writer, self.receipt(receipt_id))
             writer.tidy()
@@ -203,25 +222,36 @@ class Archive:
 
     def document(self, id: str) -> bytes:
         """The canonical bytes of a conversation. id: all of it, or enough to be unique. Raises NotFound, WrongUse."""
+        from chatkeep.archive import reading
+
         return reading.document(self._db, self._resolve(id)[0])
 
     def load(self, id: str) -> Conversation:
         """A conversation. id: all of it, or enough to be unique. Raises NotFound, WrongUse."""
+        from chatkeep.model import decode
+
         return decode(self.document(id))
 
     def documents(self, selection: Selection = EVERYTHING) -> Iterator[Conversation]:
         """The selected conversations in the order of `listing`, one in memory at a time."""
+        from chatkeep.archive import reading
+        from chatkeep.model import decode
+
         for number in choosing.numbers(self._db, self._chosen(selection)):
             with contextlib.suppress(NotFound):  # removed meanwhile
                 yield decode(reading.document(self._db, number))
 
     def window(self, id: str, *, leaf: str = "", start: int = 0, count: int = 100) -> Window:
         """Some messages of the path to a leaf, the shown one if none is named. Raises NotFound."""
+        from chatkeep.archive import reading
+
         with snapshot(self._db):
             return reading.window(self._db, self._resolve(id)[0], leaf=leaf, start=start, count=count)
 
     def place(self, id: str, message: str) -> Place:
         """Where a message of a conversation stands, for `window`. Raises NotFound."""
+        from chatkeep.archive import reading
+
         return reading.place(self._db, self._resolve(id)[0], message)
 
     def search(
@@ -249,6 +279,8 @@ class Archive:
 
         progress: is called with conversations done and all. When it was cut off, the next call continues.
         """
+        from chatkeep.archive import checking
+
         return checking.reindex(self._path, progress)
 
     # -------------------------------------------------------------- attachments
@@ -268,7 +300,7 @@ class Archive:
         if found is None:
             raise NotFound("That attachment is not in the archive")
         size, name, media_type = found
-        return Attachment(sha256, size, name, media_type, Files(self._files).path(sha256))
+        return Attachment(sha256, size, name, media_type, self._files().path(sha256))
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Hash and size [bytes] of every attachment that is held here, by hash."""
@@ -346,6 +378,8 @@ class Archive:
     def edit(self, id: str, field: str, value: Any) -> None:
         """Sets one field of what people do here: title, labels, starred, archived, trashed, project, shown_leaf, or
         "version/" and a message id. None sets it back to what the platform says. Raises NotFound, WrongUse."""
+        from chatkeep.archive import editing
+
         with contextlib.closing(self._writer()) as writer:
             editing.edit(writer, self._resolve(id)[1], field, value, device=self.device)
             writer.tidy()
@@ -354,7 +388,9 @@ class Archive:
 
     def check(self) -> list[Problem]:
         """What is wrong with the archive; nothing, usually. Reads all of it but the bytes of attachments."""
-        return checking.check(self._db, self.id, Files(self._files))
+        from chatkeep.archive import checking
+
+        return checking.check(self._db, self.id, self._files())
 
 
 def _receipt(number: int, body: bytes, undone_at: str) -> Receipt:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from chatkeep.archive import index
 from chatkeep.archive import query as queries
 from chatkeep.archive.choosing import Conditions, people_like
+from chatkeep.archive.codes import ROW_BITS, TITLED, month
 from chatkeep.archive.highlight import pattern, snippet
 from chatkeep.archive.query import Query
-from chatkeep.archive.rows import ROW_BITS, TITLED, month
 from chatkeep.archive.values import Found, Hit
 from chatkeep.selection import Selection
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import blake2b
 
 # `text` stands first, as places in the first column take the least room.
 COLUMNS = "text, title, hidden, tags"
@@ -26,7 +25,13 @@ _PLAIN = _VALUES.format(shown="CASE WHEN kind & 4 THEN treated(text) ELSE text E
 
 def tag(kind: str, value: str | int) -> str:
     """A word for the column `tags`: a (author, by number), p (platform), j (project), f (has an attachment)."""
-    return f"{kind}{value if isinstance(value, int) else blake2b(value.lower().encode(), digest_size=6).hexdigest()}"
+    return f"{kind}{value if isinstance(value, int) else _short(value)}"
+
+
+def _short(value: str) -> str:
+    from hashlib import blake2b  # most searches do without the library behind it
+
+    return blake2b(value.lower().encode(), digest_size=6).hexdigest()
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
 import zstandard
 
 from chatkeep import alignment, exact, views
+from chatkeep.archive.codes import ATTACHED, HIDDEN, SPECIAL, TEXT, TITLE, TITLED, VISIBLE, month
 from chatkeep.archive.words import is_special
 from chatkeep.errors import Damaged
 from chatkeep.model import Conversation, Message, Part, encode, encode_message, time_key
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
 GONE = -1  # the parent's position when the parent is not in the document
-ROW_BITS = 24  # of a row number: those below the month
-VISIBLE, ATTACHED, TITLE = 1, 2, 4  # flags of a message row
-TEXT, HIDDEN, TITLED, SPECIAL = 0, 1, 2, 4  # kinds of a text row; SPECIAL is added to one of the others
 _PREVIEW = 160
 _LEVEL = 1
 
@@ -217,24 +214,6 @@ def _preview(messages: list[MessageRow]) -> str:
         if row.flags & VISIBLE and row.text:
             return " ".join(row.text[: 2 * _PREVIEW].split())[:_PREVIEW]
     return ""
-
-
-@lru_cache(maxsize=8192)
-def _month(text: str) -> int:
-    try:
-        year, number = int(text[:4]), int(text[5:7])
-    except ValueError:
-        return 0
-    return max((year - 1970) * 12 + number, 1)
-
-
-def month(when: str) -> int:
-    """The month of a time, from 1 on for 1970-01 and all before; 0 when it is not known.
-
-    Row numbers begin with it, so that the newest matches are the last ones of an index, and a range of dates is a range
-    of rows. Finer would make an index larger: what stands side by side in time would be far apart in number.
-    """
-    return _month(when[:7])
 
 
 # ------------------------------------------------------------------ bytes of documents

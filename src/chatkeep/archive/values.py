@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chatkeep.errors import Problem
-from chatkeep.model import Message, Participant
+
+if TYPE_CHECKING:
+    from chatkeep.model import Message, Participant
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

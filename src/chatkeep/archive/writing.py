@@ -18,20 +18,9 @@ from pathlib import Path
 import zstandard
 
 from chatkeep.archive import index
+from chatkeep.archive.codes import ATTACHED, ROW_BITS, SPECIAL
 from chatkeep.archive.files import Files
-from chatkeep.archive.rows import (
-    ATTACHED,
-    FRAME,
-    LISTING,
-    ROW_BITS,
-    SPECIAL,
-    Prepared,
-    outside,
-    pack,
-    pack_many,
-    prepare,
-    unpack,
-)
+from chatkeep.archive.rows import FRAME, LISTING, Prepared, outside, pack, pack_many, prepare, unpack
 from chatkeep.archive.schema import begin, connect, explained, transaction
 from chatkeep.archive.words import treated
 from chatkeep.errors import NotFound

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from chatkeep.archive import Archive, Intake
+from chatkeep.archive import Archive
 from chatkeep.archive import Receipt as ArchiveReceipt
+from chatkeep.archive.intake import Intake
 from chatkeep.errors import Problem
 from chatkeep.importers import Importer
 from chatkeep.importers.detect import detect

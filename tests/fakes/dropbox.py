@@ -113,13 +113,17 @@ def route(name: str, style: str, scope: str, needs: str = "", may: str = "") -> 
 class DropboxFake:
     """Dropbox for a few people, each with an app folder of their own.
 
-    Knobs, all of which may be turned while it runs: commit_lock: commits at the same time are refused, as they are at
-    Dropbox. refuse_commits: that many of the next commits are refused so in any case. during_commit: called
-    while a commit is under way. summary_noise: what is added to error summaries differs each time. longpoll_spurious:
-    says that something changed when nothing did. longpoll_wait_s: instead of the half minute that is asked for.
-    page_limit: no page of a listing is longer. request_limit: largest body [bytes]. job_polls: how often a job is still
-    in progress. parents_in_lower_case: display paths are right in their last part only. forgets_sessions: a
-    session is gone once its file is there.
+    Knobs, all of which may be turned while it runs:
+    commit_lock: commits at the same time are refused, as they are at Dropbox. refused: how many were.
+    refuse_commits: that many of the next commits are refused so in any case.
+    during_commit: called while a commit is under way.
+    summary_noise: what is added to error summaries differs each time.
+    longpoll_spurious: says that something changed when nothing did. longpoll_wait_s: instead of half a minute.
+    page_limit: no page of a listing is longer. request_limit: largest body [bytes].
+    job_polls: how often a job is still in progress.
+    parents_in_lower_case: display paths are right in their last part only.
+    forgets_sessions: a session is gone once its file is there.
+    renames: bends a path that is written to.
     """
 
     hosts = (API, CONTENT, NOTIFY, "api.dropbox.com", "www.dropbox.com")
@@ -137,6 +141,7 @@ class DropboxFake:
         self.job_polls = 1
         self.parents_in_lower_case = False
         self.forgets_sessions = True
+        self.renames: Callable[[str], str] = lambda name: name
         self.redirects = {RCLONE_RETURN, *(f"http://localhost:{port}/connect/return" for port in (8765, 8766, 8767))}
         self.people = {
             name: Person(_account_id(name), f"{name.title()} Example", f"{name}@example.com") for name in PEOPLE
@@ -145,6 +150,7 @@ class DropboxFake:
         self.consent.granted = lambda asked: asked or SCOPES  # without a word on scopes: what the app may have
         self.apps: dict[tuple[str, str], Account] = {}
         self.calls: list[str] = []
+        self.refused = 0
         self._numbers = 0
         self._pauses: list[tuple[str, int]] = []
         self._lock = threading.RLock()
@@ -538,6 +544,7 @@ class DropboxFake:
             self.refuse_commits -= refused
         mine = not refused and account.committing.acquire(blocking=not self.commit_lock)
         if not mine:
+            self.refused += 1
             raise Wrong("too_many_write_operations")
         try:
             self.during_commit()
@@ -562,7 +569,7 @@ class DropboxFake:
                 if not commit.get("autorename"):
                     raise Wrong("conflict", "file")
                 path = _other(tree, path)
-            node = tree.write(path, data, modified=commit.get("client_modified") or "")
+            node = tree.write(self.renames(path), data, modified=commit.get("client_modified") or "")
             return self._told(node.metadata(tag=False))
 
     @route(
@@ -589,7 +596,7 @@ class DropboxFake:
             raise Wrong("payload_too_large")
 
     def _hold(self, account: Account, session: Session) -> str:
-        name = f"pid_upload_session:{self._number():06d}{secrets.token_urlsafe(18)}"
+        name = f"pid_upload_session:{self._number():06d}{secrets.token_urlsafe(60)}"
         with self._lock:
             account.sessions[name] = session
         return name
@@ -698,6 +705,7 @@ class DropboxFake:
             refused = not mine or self.refuse_commits > 0
             self.refuse_commits -= mine and self.refuse_commits > 0
             if refused:
+                self.refused += 1
                 raise Wrong("too_many_write_operations")
             with _under("lookup_failed"):
                 session = self._session(account, entry["cursor"])
@@ -783,6 +791,8 @@ def _argument_text(request: Request, found: Route) -> str:
     text = request.headers.get("dropbox-api-arg") or request.fields().get("arg")
     if text is None:
         raise Bad('Must provide HTTP header "Dropbox-API-Arg" or URL parameter "arg".')
+    if len(text) > 8192:
+        raise Bad("Request header or address too long.")
     if "dropbox-api-arg" in request.headers and not all(" " <= character <= "~" for character in text):
         raise Bad('HTTP header "Dropbox-API-Arg": characters outside of ASCII must be escaped.')
     return text

@@ -42,7 +42,11 @@ def _api(means: Means | None) -> Api:
 def _open(settings: Mapping[str, str], new: bool, means: Means | None) -> Dropbox:
     api = _api(means)
     assert means is not None
-    return Dropbox(api, means.notes, settings.get("folder", FOLDER_NAME).strip("/"), new=new)
+    try:
+        return Dropbox(api, means.notes, settings.get("folder", FOLDER_NAME).strip("/"), new=new)
+    except BaseException:
+        api.close()
+        raise
 
 
 def _told(means: Means, route: str) -> Any:

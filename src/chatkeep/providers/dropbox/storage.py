@@ -173,7 +173,7 @@ class Dropbox:
         if told[".tag"] != "file":
             raise NotFound(f"Not a file: {name}.")
         self._files.add(fold(name))
-        return StoredObject(name, int(told["size"]), _moment(told))
+        return _stored(name, told)
 
     def _is_file(self, name: str) -> bool:
         """Whether a file has this name. Deleting or moving a folder would take everything in it along."""
@@ -259,13 +259,15 @@ class Dropbox:
         top = prefix.rpartition("/")[0]
         path = self._path(top) if top else self._top
         entries = self._listed(path)
-        self._folders.learn(self._relative(entry) for entry in entries.values() if entry[".tag"] == "folder")
-        found = [self._stored(entry) for entry in entries.values() if entry[".tag"] == "file"]
+        above = top.rpartition("/")[
+            0
+        ]  # is not among the entries, so it is as the caller writes it, if not known better
+        above = "" if self._folders.has(above, unknown=False) else above
+        shown = {key: above + self._relative(entry)[len(above) :] for key, entry in entries.items()}
+        self._folders.learn(shown[key] for key, entry in entries.items() if entry[".tag"] == "folder")
+        found = [_stored(self._folders.named(shown[key]), e) for key, e in entries.items() if e[".tag"] == "file"]
         self._files.update(fold(stored.name) for stored in found)
         return sorted((stored for stored in found if stored.name.startswith(prefix)), key=lambda stored: stored.name)
-
-    def _stored(self, entry: Entry) -> StoredObject:
-        return StoredObject(self._folders.named(self._relative(entry)), int(entry["size"]), _moment(entry))
 
     def _relative(self, entry: Entry) -> str:
         """The name below our folder, written as Dropbox shows it; "" for our folder itself and what is above."""
@@ -456,6 +458,10 @@ def _slice(response: Response, start: int, length: int | None, name: str) -> byt
     if len(body) != max(0, expected):
         raise Unavailable(f"Dropbox gave fewer bytes than it has: {name}.")
     return body
+
+
+def _stored(name: str, entry: Entry) -> StoredObject:
+    return StoredObject(name, int(entry["size"]), _moment(entry))
 
 
 def _moment(entry: Entry) -> datetime | None:

@@ -7,7 +7,8 @@ value over a fuller one. docs/design/document.md says how, and tests/laws proves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -80,6 +81,76 @@ def settle(conversation: Conversation) -> Conversation:
 def has_content(message: Message) -> bool:
     """Whether a message says anything: it has a part that is not blank text."""
     return any(part.type != "text" or part.text.strip() for part in message.parts)
+
+
+# ------------------------------------------------------------------ what can be taken back
+
+
+def pieces(conversation: Conversation) -> set[str]:
+    """The names of all that was observed: one for each version of a message, and one for each value of a field.
+
+    What an operation brought is the names it added; taking them away takes it back (`without`). The same content has
+    the same names on every machine. What people did here (`user`) is no piece.
+    """
+    fields = {_field_name(name, value) for name, (_, value) in _registers(conversation).items() if name != "platform"}
+    return fields | version_names(conversation)
+
+
+def version_names(conversation: Conversation) -> set[str]:
+    """The names of the versions of its messages alone: what a conversation says."""
+    return {_version_name(one) for message in conversation.messages for one in (message, *message.previous)}
+
+
+def without(conversation: Conversation, gone: Collection[str]) -> Conversation:
+    """The settled conversation with what is left when pieces of these names are taken away. `user` stays."""
+    if not gone:
+        return conversation
+    there = _registers(conversation)
+    kept = {name: one for name, one in there.items() if name == "platform" or _field_name(name, one[1]) not in gone}
+    versions = [
+        msgspec.structs.replace(one, previous=())
+        for message in conversation.messages
+        for one in (message, *message.previous)
+    ]
+    left = [one for one in versions if _version_name(one) not in gone]
+    if len(left) == len(versions) and len(kept) == len(there):
+        return conversation
+    fields = {name: value for name, (_, value) in kept.items() if not name.startswith("participants/")}
+    people = (value for name, (_, value) in kept.items() if name.startswith("participants/"))
+    return Conversation(
+        **fields,
+        extra=conversation.extra,
+        format=conversation.format,
+        id=conversation.id,
+        messages=_join_messages(left, conversation.user),
+        participants=tuple(sorted(people, key=lambda one: one.id)),
+        stamps={name: stamp for name, (stamp, _) in kept.items() if stamp != conversation.updated_at},
+        updated_at=conversation.updated_at,
+        user=conversation.user,
+    )
+
+
+def news(new: Conversation, known: Conversation) -> Conversation:
+    """What of a conversation is not in a known state of it: its versions that differ, its fields that differ."""
+    there = {
+        _version_name(one): msgspec.structs.replace(one, previous=())
+        for message in known.messages
+        for one in (message, *message.previous)
+    }
+    same = pieces(new) & pieces(known) - there.keys()
+    for message in new.messages:
+        for one in (message, *message.previous):
+            if there.get(_version_name(one)) == msgspec.structs.replace(one, previous=()):
+                same.add(_version_name(one))
+    return without(new, same)
+
+
+def _version_name(message: Message) -> str:
+    return f"{message.id}/{message.raw}"
+
+
+def _field_name(name: str, value: Any) -> str:
+    return f"{name}={hashlib.sha256(_bytes(value)).hexdigest()[:32]}"
 
 
 # ------------------------------------------------------------------ what was observed

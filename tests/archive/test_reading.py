@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from archive.talks import said, take, talk
 from chatkeep import views
-from chatkeep.archive import Archive, checking, tombstones
+from chatkeep.archive import Archive, checking
 from chatkeep.errors import Damaged, NotFound, VaultTooNew, WrongUse
 from chatkeep.merge import CHOSEN
 from chatkeep.model import Conversation, Edit, Extra, Message, Part, encode
@@ -175,19 +175,6 @@ def test_what_cannot_be_set_is_refused(archive: Archive, field: str, value: obje
     take(archive, talk("a", ["peas"]))
     with pytest.raises(WrongUse):
         archive.edit(talk("a").id, field, value)
-
-
-def test_a_deleted_conversation_stays_away_until_it_has_something_new(archive: Archive) -> None:
-    garden = talk("garden", ["peas"])
-    mark = tombstones.make(garden)
-    archive._db.execute("INSERT INTO tombstones VALUES ('own', ?, ?)", (garden.id, mark))
-    assert list(archive.tombstones()) == [(garden.id, mark)]
-    assert take(archive, garden).unchanged == 1
-    assert archive.count() == 0
-    receipt = take(archive, talk("garden", ["peas", "beans"]))
-    assert (receipt.added, archive.count()) == (1, 1)
-    assert "1 messages not seen" in receipt.problems[0].what
-    assert list(archive.tombstones()) == []
 
 
 def test_a_check_finds_what_is_damaged(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests import exports
 
 from chatkeep import operations, vault
 from chatkeep.archive import Archive
-from chatkeep.operations import BackupReport, RestoreReport
+from chatkeep.operations import BackupReport, RestoreReport, SyncReport
 from chatkeep.providers.folder import Folder
 from chatkeep.storage import Counting
 from chatkeep.vault import Vault, keys
@@ -41,6 +41,18 @@ class Machine:
 
     def back_up(self) -> BackupReport:
         return operations.back_up(self.archive, self.vault, host=self.name, counting=self.counting)
+
+    def sync(self, **more: Any) -> SyncReport:
+        """Syncs as a fresh process does: nothing but the archive is remembered."""
+        self.counting = Counting(Folder(self.place, new=True))
+        self.vault = vault.open_with_master_key(self.counting, self.vault.master_key, cache=self.folder / self.name)
+        return operations.sync(self.archive, self.vault, host=self.name, counting=self.counting, **more)
+
+    def root(self) -> str:
+        """The tree of this machine's newest snapshot."""
+        newest = self.vault.newest(self.name)
+        assert newest is not None
+        return newest.tree
 
     def restore(self, **wanted: Any) -> RestoreReport:
         return operations.restore(self.archive, self.vault, beside=self.folder / "beside", **wanted)

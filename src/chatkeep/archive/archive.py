@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,6 +19,7 @@ from chatkeep.archive.values import (
     Applied,
     Attachment,
     Change,
+    Conflict,
     Counts,
     Entry,
     Facets,
@@ -37,6 +38,7 @@ from chatkeep.selection import Selection
 if TYPE_CHECKING:
     from chatkeep.archive.files import Files
     from chatkeep.archive.intake import Intake
+    from chatkeep.archive.joining import Joining
     from chatkeep.archive.writing import Writer
     from chatkeep.model import Conversation
     from chatkeep.records import Kept
@@ -109,7 +111,7 @@ class Archive:
 
         files = self._files()
         files.sweep()
-        return Writer(self._path, self.id, files)
+        return Writer(self._path, self.id, files, device=self.device)
 
     def _files(self) -> Files:
         from chatkeep.archive.files import Files
@@ -145,20 +147,38 @@ class Archive:
         conversations: Iterable[Conversation],
         *,
         replace: bool = False,
+        untrash: Collection[str] = (),
         source: str = "",
         cursors: Mapping[str, str] | None = None,
     ) -> Applied:
         """Merges conversations into the archive, or puts them in the place of what is there; one operation to undo.
 
-        source: where they come from, for the receipt. cursors: set in the last transaction, see `cursor`.
+        What was deleted or undone before comes back, as somebody asks for it; what was erased does not.
+        untrash: ids of those that are taken out of the trash as well. source: where they come from, for the receipt.
+        cursors: set in the last transaction, see `cursor`.
         """
         importer = "replace/1" if replace else "merge/1"
         with self._intake(source=source, digest="", importer=importer, keep_empty=False) as intake:
             for conversation in conversations:
-                intake.apply(conversation, replace=replace)
+                intake.apply(conversation, replace=replace, untrash=conversation.id in untrash)
             intake.set_cursors(cursors or {})
         receipt = intake.receipt
         return Applied(receipt.added, receipt.updated, receipt.unchanged, receipt.id)
+
+    @contextlib.contextmanager
+    def joining(self, *, host: str = "") -> Iterator[Joining]:
+        """What other devices have, merged into the archive: see `Joining`. host: where it comes from.
+
+        Leaves no receipt. What was not finished when the block ends by an exception comes again at the next time.
+        """
+        from chatkeep.archive.joining import Joining
+
+        writer = self._writer()
+        try:
+            yield Joining(writer, host=host)
+            writer.tidy()
+        finally:
+            writer.close()
 
     def receipts(self) -> list[Receipt]:
         """The receipts of all operations, the latest first."""
@@ -357,8 +377,23 @@ class Archive:
         return [Change(*row) for row in rows]
 
     def tombstones(self) -> Iterator[tuple[str, bytes]]:
-        """The marks of conversations that were deleted for good, by id."""
+        """What was taken away from conversations, or that they were deleted or erased, by id."""
         yield from self._db.execute("SELECT id, data FROM tombstones WHERE archive = ? ORDER BY id", (self.id,))
+
+    def marked_since(self, number: int) -> list[str]:
+        """The ids of conversations from which something was taken away, or brought back, after a change."""
+        rows = self._db.execute("SELECT id FROM tombstones WHERE archive = ? AND change > ?", (self.id, number))
+        return sorted(id for (id,) in rows)
+
+    def set_cursor(self, name: str, value: str) -> None:
+        """Notes a place by itself; see `cursor`."""
+        with transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (self.id, name, value))
+
+    def cursors(self, beginning: str) -> dict[str, str]:
+        """All noted places whose names begin so."""
+        rows = self._db.execute("SELECT name, value FROM cursors WHERE archive = ?", (self.id,))
+        return {name: value for name, value in rows if name.startswith(beginning)}
 
     def cursor(self, name: str) -> str:
         """A place that a sync has noted (see `apply`); "" if it has not."""
@@ -383,6 +418,60 @@ class Archive:
         with contextlib.closing(self._writer()) as writer:
             editing.edit(writer, self._resolve(id)[1], field, value, device=self.device)
             writer.tidy()
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Removes conversations for good, here and, by the next sync, on every device: how many attachments went too.
+
+        A mark of each stays that lists what was seen: who has more of it brings it back, as a conflict to look at.
+        ids: all of them, or enough to be unique. Raises NotFound.
+        """
+        from chatkeep.archive import removing
+
+        with contextlib.closing(self._writer()) as writer:
+            gone = removing.delete(writer, [self._resolve(id)[1] for id in ids])
+            writer.tidy()
+            return gone
+
+    def erase(self, ids: Iterable[str]) -> int:
+        """Removes every trace of conversations but their ids, which nothing can come back under, on any device.
+
+        ids: whole ones; they need not be here. How many attachments went with them. What lies in vaults, exports
+        and on other devices is not reached by this.
+        """
+        from chatkeep.archive import removing
+
+        with contextlib.closing(self._writer()) as writer:
+            return removing.erase(writer, list(ids))
+
+    def conflicts(self, *, settled: bool = False) -> list[Conflict]:
+        """What devices did differently and nobody has looked at. settled: also what somebody has."""
+        from chatkeep.archive import conflicts
+
+        return conflicts.listed(self._db, self.id, settled=settled)
+
+    def settle(self, id: str, message: str = "", *, choose: str = "") -> None:
+        """Settles a conflict. choose: `raw` of the version to be shown; "" keeps both, or the conversation.
+
+        Undone by `unsettle`. Raises NotFound when there is no such conflict.
+        """
+        from chatkeep.archive import conflicts
+        from chatkeep.merge import CHOSEN
+
+        id = self._resolve(id)[1]
+        if choose:
+            self.edit(id, CHOSEN + message, choose)
+        with contextlib.closing(self._writer()) as writer:
+            conflicts.settle(writer, id, message, "chosen" if choose else "both")
+
+    def unsettle(self, id: str, message: str) -> None:
+        """Takes back what was settled about a message: no version is chosen, and the conflict is listed again."""
+        from chatkeep.archive import conflicts
+        from chatkeep.merge import CHOSEN
+
+        id = self._resolve(id)[1]
+        with contextlib.closing(self._writer()) as writer:
+            conflicts.settle(writer, id, message, "")
+        self.edit(id, CHOSEN + message, None)
 
     # -------------------------------------------------------------- health
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,13 +13,14 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from chatkeep import alignment
-from chatkeep.archive import haste, tombstones, undoing
+from chatkeep.archive import haste, removing, tombstones, undoing
 from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
 from chatkeep.archive.schema import transaction
+from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Receipt
 from chatkeep.archive.writing import Put, Writer
 from chatkeep.errors import Problem
-from chatkeep.merge import merge
+from chatkeep.merge import merge, pieces, settle
 from chatkeep.model import Conversation, encode, revision
 from chatkeep.records import Kept, Loaded
 
@@ -67,6 +69,7 @@ class Intake:
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
         self._number = 0
         self._all_there = False
+        self._any_tombstone = False
 
     # -------------------------------------------------------------- as a block
 
@@ -89,6 +92,8 @@ class Intake:
             removed = "SELECT 1 FROM removed WHERE archive = ? LIMIT 1"
             # While nothing was ever removed, all that was taken before is still here.
             self._all_there = not self._writer.db.execute(removed, (self._writer.archive,)).fetchone()
+            marked = "SELECT 1 FROM tombstones WHERE archive = ? LIMIT 1"
+            self._any_tombstone = bool(self._writer.db.execute(marked, (self._writer.archive,)).fetchone())
         self._receipt = msgspec.structs.replace(self._receipt, id=str(self._number))
         self._writer.beside = self._note_receipt
 
@@ -235,9 +240,12 @@ class Intake:
         """
         if not new.source_id and (observed or self._writer.known(new.id) is None):
             new = self._as_known_here(new)
+        if not self._bring_back(new, where, on_purpose=not observed):
+            return "unchanged", new.id
         known = self._writer.known(new.id)
         if known is None:
-            return self._add_new(new, where), new.id
+            self._writer.put(Put(prepare(new), "", self._number))
+            return "added", new.id
         if known.revision == revision(encode(new)):
             self._confirm(new.id, 0)
             return "unchanged", new.id
@@ -250,41 +258,93 @@ class Intake:
         self._writer.put(Put(prepared, known.revision, self._number, new))
         return "updated", new.id
 
-    def _add_new(self, new: Conversation, where: str) -> Outcome:
-        seen = tombstones.seen(self._writer.reader, self._writer.archive, new.id)
-        if seen is not None:
-            unseen = tombstones.unseen(seen, new)
-            if not unseen:
-                return "unchanged"
-            self.report(
-                Problem(
-                    where or f"conversation {new.id}",
-                    f"This conversation was deleted here; it is back, as it now has {unseen} messages not seen before.",
-                )
-            )
-            self._writer.execute("DELETE FROM tombstones WHERE archive = ? AND id = ?", (self._writer.archive, new.id))
-        self._writer.put(Put(prepare(new), "", self._number))
-        return "added"
+    def _bring_back(self, new: Conversation, where: str, *, on_purpose: bool) -> bool:
+        """Notes that what comes in counts again where it was taken away before. False when it must not come.
 
-    def apply(self, conversation: Conversation, *, replace: bool) -> None:
-        """Adds one conversation, or puts it in the place of what is there, and counts it."""
-        self._outcomes[self._replace(conversation) if replace else self.add(conversation, observed=False)[0]] += 1
+        An export brings back what was undone or replaced, and a deleted conversation only if it has something that
+        the deletion did not see. on_purpose: a person asked for it, so that it comes back in any case.
+        """
+        tombstone = self._tombstone(new.id)
+        if tombstone is None:
+            return True
+        where = where or f"conversation {new.id}"
+        if tombstone.erased:
+            self.report(Problem(where, "This conversation was erased for good, so it was not taken in again."))
+            return False
+        against = tombstone.taken | (tombstone.deleted if on_purpose else set())
+        self._keep_again(new.id, pieces(new) & against)
+        if on_purpose or self._writer.known(new.id) or not tombstone.deleted:
+            return True
+        if unseen := tombstones.unseen(tombstone, new):
+            what = f"This conversation was deleted here; it is back, as it now has {unseen} messages not seen before."
+            self.report(Problem(where, what))
+        return bool(unseen)
+
+    def _tombstone(self, id: str) -> Tombstone | None:
+        return tombstones.read(self._writer.reader, self._writer.archive, id) if self._any_tombstone else None
+
+    def _keep_again(self, id: str, names: set[str]) -> None:
+        if names:
+            archive, device = self._writer.archive, self._writer.device
+            self._writer.act(lambda db: tombstones.add(db, archive, id, names, tombstones.KEPT, device))
+
+    def apply(self, conversation: Conversation, *, replace: bool, untrash: bool = False) -> None:
+        """Adds one conversation, or puts it in the place of what is there, and counts it.
+
+        untrash: also takes it out of the trash.
+        """
+        if replace:
+            self._outcomes[self._replace(conversation)] += 1
+        elif untrash:
+            self._outcomes[self._add_untrashed(conversation)] += 1
+        else:
+            self._outcomes[self.add(conversation, observed=False)[0]] += 1
         counted = Counted()
         _count_messages(counted, conversation)
         self._count(counted)
         self._writer.pace()
+
+    def _add_untrashed(self, new: Conversation) -> Outcome:
+        if (known := self._writer.known(new.id)) is None:
+            return self.add(new, observed=False)[0]
+        both = merge(self._writer.load(new.id), new)
+        wanted = {name: edit for name, edit in both.user.items() if name != "trashed"}
+        user = undoing.restamped(self._writer, both.user, wanted)
+        self._bring_back(new, "", on_purpose=True)
+        given = msgspec.structs.replace(new, user={**new.user, "trashed": user["trashed"]} if "trashed" in user else {})
+        prepared = prepare(msgspec.structs.replace(both, user=user))
+        self._writer.put(Put(prepared, known.revision, self._number, given))
+        return "updated"
 
     def set_cursors(self, cursors: Mapping[str, str]) -> None:
         for name, value in cursors.items():
             self._writer.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (self._writer.archive, name, value))
 
     def _replace(self, new: Conversation) -> Outcome:
-        known = self._writer.known(new.id)
-        prepared = prepare(new)
-        if known is not None and known.revision == prepared.revision:
+        known, tombstone = self._writer.known(new.id), self._tombstone(new.id)
+        if tombstone is not None and tombstone.erased:
+            self.report(Problem(f"conversation {new.id}", "This conversation was erased for good; it stays away."))
             return "unchanged"
+        if known is not None and known.revision == revision(encode(new)):
+            return "unchanged"
+        if known is not None:
+            new = self._put_away(self._writer.load(new.id), new)
+        if tombstone is not None:
+            self._keep_again(new.id, pieces(new) & (tombstone.taken | tombstone.deleted))
+        prepared = prepare(new)
         self._writer.put(Put(prepared, known.revision if known else "", self._number, replaces=known is not None))
         return "updated" if known else "added"
+
+    def _put_away(self, stored: Conversation, new: Conversation) -> Conversation:
+        """What stands in the place of a conversation; the pieces it does not have are marked as replaced."""
+        names, archive, device = pieces(stored) - pieces(new), self._writer.archive, self._writer.device
+
+        def replaced(db: sqlite3.Connection) -> None:
+            tombstones.add(db, archive, new.id, names, tombstones.REPLACED, device)
+            removing.forget_taken(db, archive, new.id)
+
+        self._writer.act(replaced)
+        return settle(msgspec.structs.replace(new, user=undoing.restamped(self._writer, stored.user, new.user)))
 
     # -------------------------------------------------------------- conversations without ids of their platform
 

@@ -112,8 +112,17 @@ def configure(connection: sqlite3.Connection, index: str) -> None:
         connection.execute(f"INSERT INTO {index}({index}, rank) VALUES (?, ?)", (option, value))
 
 
+def _second(connection: sqlite3.Connection) -> None:
+    """Tombstones are changes too, and two versions of a message that met in a sync are listed until somebody looked."""
+    connection.execute("ALTER TABLE tombstones ADD COLUMN change INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        "CREATE TABLE conflicts (archive TEXT NOT NULL, id TEXT NOT NULL, message TEXT NOT NULL, "
+        "host TEXT NOT NULL, settled TEXT NOT NULL, PRIMARY KEY (archive, id, message)) WITHOUT ROWID"
+    )
+
+
 # Each takes an archive of the version that is its place in this list to the next one, within one transaction.
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first]
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]
 
 
 def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:

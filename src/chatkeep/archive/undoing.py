@@ -10,20 +10,23 @@ that one's (`confirmed`). A replacement counts from its place on: what came befo
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import takewhile
+from typing import NamedTuple
 
 import msgspec
 import zstandard
 
+from chatkeep.archive import tombstones
 from chatkeep.archive.rows import prepare, unpack_frame
 from chatkeep.archive.schema import transaction
 from chatkeep.archive.values import Receipt, Undone
 from chatkeep.archive.writing import Put, Writer, remove_document
 from chatkeep.errors import WrongUse
-from chatkeep.merge import merge, settle
-from chatkeep.model import Conversation, decode, encode
+from chatkeep.merge import merge, pieces, settle, without
+from chatkeep.model import Conversation, Edit, decode, encode
 
 KEPT_FOR = timedelta(days=30)
 
@@ -41,8 +44,8 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
             needed.update(row[0] for row in db.execute("SELECT sha256 FROM needs WHERE document = ?", (document,)))
             if _pass_on(db, document, number):
                 continue
-            now = writer.load(id)
-            rest = without(db, document, number, now)
+            now = decode(writer.document(id))
+            rest = _rest(writer, document, number, now)
             forget(db, document, number)
             if rest is None:
                 remove_document(db, writer.archive, document)
@@ -53,13 +56,19 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
         db.execute("DELETE FROM confirmed WHERE receipt = ?", (number,))
         db.execute("DELETE FROM taken WHERE receipt = ?", (number,))
         db.execute("UPDATE receipts SET undone_at = ? WHERE number = ?", (now_text(), number))
-        unused = _unused(db, needed)
-        db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
-    _remove_files(writer, unused)
+        unused = drop_unused(db, needed)
+    remove_files(writer, unused)
     return Undone(removed, restored, len(unused))
 
 
-def _remove_files(writer: Writer, unused: list[str]) -> None:
+def drop_unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
+    """Takes those attachments that nobody needs any more out of the tables; their files go after the commit."""
+    unused = _unused(db, candidates)
+    db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
+    return unused
+
+
+def remove_files(writer: Writer, unused: list[str]) -> None:
     """Removes files after the commit that says so, but for those that somebody has brought again since.
 
     Under the write lock, as an import puts its files in place and commits their rows under it.
@@ -105,21 +114,63 @@ def touched(db: sqlite3.Connection, receipt: int) -> list[tuple[int, str]]:
     ).fetchall()
 
 
-def without(db: sqlite3.Connection, number: int, receipt: int, now: Conversation) -> Conversation | None:
-    """The conversation without what an operation brought; None when nothing is left."""
-    rest = [
-        (replaces, decode(unpack_frame(data)))
-        for replaces, data in db.execute(
-            "SELECT replaces, data FROM contributions WHERE document = ? AND receipt != ? ORDER BY number",
-            (number, receipt),
-        )
-    ]
-    if not rest:
+class _Contribution(NamedTuple):
+    number: int
+    receipt: int
+    replaces: bool
+    given: Conversation
+
+
+def _rest(writer: Writer, document: int, receipt: int, now: Conversation) -> Conversation | None:
+    """The conversation without what an operation brought, None when nothing is left; and the mark of that.
+
+    The mark is what other devices go by: what went is `undone`, what a replacement had put away is `kept` again.
+    """
+    db, archive = writer.db, writer.archive
+    rows = db.execute(
+        "SELECT number, receipt, replaces, data FROM contributions WHERE document = ? ORDER BY number", (document,)
+    )
+    given = [_Contribution(number, by, bool(r), decode(unpack_frame(data))) for number, by, r, data in rows]
+    others = [(one.replaces, one.given) for one in given if one.receipt != receipt]
+    if not others:
+        tombstones.add(db, archive, now.id, pieces(now), tombstones.UNDONE, writer.device)
         return None
-    result = reduce(_join, rest[1:], rest[0][1])
-    users = reduce(merge, (_shell(given) for _, given in rest), _shell(now))
+    left = reduce(_join, others[1:], others[0][1])
+    if any(one.replaces for one in given if one.receipt == receipt):
+        tombstones.add(db, archive, now.id, pieces(left) - pieces(now), tombstones.KEPT, writer.device)
+    tombstone = tombstones.read(db, archive, now.id)
+    left = without(left, tombstone.taken if tombstone else ())
+    held = set[str]().union(*(pieces(one) for _, one in others))  # also values that another one outshines
+    tombstones.add(db, archive, now.id, pieces(now) - held, tombstones.UNDONE, writer.device)
+    if tombstone and not left.messages:
+        return None
+    # The first was written down later, with what people had done by then.
+    mine = [one.given for one in given[1:] if one.receipt == receipt]
+    user = _user_without(writer, now, mine, [one for _, one in others])
     # Settling again lets the versions show that people chose.
-    return settle(msgspec.structs.replace(result, user=users.user))
+    return settle(msgspec.structs.replace(left, user=user))
+
+
+def _user_without(
+    writer: Writer, now: Conversation, mine: Sequence[Conversation], others: Sequence[Conversation]
+) -> dict[str, Edit]:
+    """What people did, with what an operation set, and nobody changed since, as it was before."""
+    before = reduce(merge, map(_shell, others)).user
+    user = merge(_shell(now), reduce(merge, map(_shell, others))).user
+    set_here = {name for name, edit in now.user.items() if any(one.user.get(name) == edit for one in mine)}
+    wanted = {name: before[name] for name in set_here if name in before}
+    return restamped(writer, user, {name: edit for name, edit in user.items() if name not in set_here} | wanted)
+
+
+def restamped(writer: Writer, present: Mapping[str, Edit], wanted: Mapping[str, Edit]) -> dict[str, Edit]:
+    """What people did, set to other values as if by hand just now, so that other devices follow."""
+    clock = max([writer.tick(), *(edit.stamp[0] for edit in (*present.values(), *wanted.values()))])
+    result = {}
+    for name in present.keys() | wanted.keys():
+        here, value = present.get(name), wanted[name].value if name in wanted else msgspec.UNSET
+        same = here is not None and here.value == value
+        result[name] = here if here is not None and same else Edit(stamp=(clock + 1, writer.device), value=value)
+    return dict(sorted(result.items()))
 
 
 def _shell(conversation: Conversation) -> Conversation:

@@ -164,6 +164,41 @@ class Applied(msgspec.Struct, frozen=True):
     receipt: str = ""
 
 
+class Joined(msgspec.Struct):
+    """What joining with other devices did.
+
+    added, updated, unchanged: conversations. removed: ids of those that others had deleted or undone. returned: ids of
+    those that are here although they were deleted. conflicts: (conversation, message) with a version of each side.
+    held_back: ids of those that would have gone, had they not been too many at once.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: list[str] = []
+    returned: list[str] = []
+    conflicts: list[tuple[str, str]] = []
+    held_back: list[str] = []
+    problems: list[Problem] = []
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that two devices did differently, and that a person may look at.
+
+    kind: "versions", a message of which each had another version; "returned", a conversation that was deleted and has
+    something that the deletion did not see. message: of "versions". host: where the other side came from.
+    versions: `raw` and text of each version of the message, the shown one first. settled: "", "chosen" or "both".
+    """
+
+    id: str
+    title: str
+    kind: str
+    message: str = ""
+    host: str = ""
+    versions: list[tuple[str, str]] = []
+    settled: str = ""
+
+
 class Undone(msgspec.Struct, frozen=True):
     """Conversations that went, and those that lost what the operation had brought to them."""
 

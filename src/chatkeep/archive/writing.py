@@ -73,6 +73,7 @@ class Put:
 class _Batch:
     puts: list[Put] = field(default_factory=list)
     statements: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    acts: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
     size: int = 0
 
 
@@ -83,8 +84,9 @@ class Writer:
     waits then must not be, as it may build on it.
     """
 
-    def __init__(self, path: Path, archive: str, files: Files) -> None:
+    def __init__(self, path: Path, archive: str, files: Files, *, device: str = "") -> None:
         self.archive = archive
+        self.device = device
         self.files = files
         self.db = connect(path, cache_kib=24_576)
         self.reader = connect(path, cache_kib=4096)
@@ -173,9 +175,13 @@ class Writer:
         """A statement to be run within the transaction of the present batch, behind its conversations."""
         self._batch.statements.append((statement, values))
 
+    def act(self, act: Callable[[sqlite3.Connection], None]) -> None:
+        """Something to be done within the transaction of the present batch, after all else."""
+        self._batch.acts.append(act)
+
     def flush(self, *, always: bool = False) -> None:
         """Writes all that waits; when it returns, it is on disk. always: write what stands beside, if nothing else."""
-        if always or self._batch.puts or self._batch.statements:
+        if always or self._batch.puts or self._batch.statements or self._batch.acts:
             self._send()
         self._settle()
 
@@ -274,6 +280,8 @@ class Writer:
         for statement, values in batch.statements:
             self.db.execute(statement, values)
         transaction.finish()
+        for act in batch.acts:
+            act(self.db)
         return transaction
 
 
@@ -345,11 +353,13 @@ class _Transaction:
     def _contribute(self, put: Put, number: int) -> None:
         """Notes what was brought, so that undoing it can make the conversation again from what others brought."""
         there = self.db.execute("SELECT 1 FROM contributions WHERE document = ?", (number,)).fetchone()
+        receipt = 0
+        if not there:
+            receipt = self.db.execute("SELECT receipt FROM documents WHERE number = ?", (number,)).fetchone()[0]
+            if not receipt and not put.receipt:
+                return  # neither can be undone
         if not there or put.replaces:
             frames, data = self.db.execute("SELECT frames, data FROM contents WHERE document = ?", (number,)).fetchone()
-            receipt = 0
-            if not there:
-                receipt = self.db.execute("SELECT receipt FROM documents WHERE number = ?", (number,)).fetchone()[0]
             self._add_contribution(number, receipt, False, unpack(frames, data))
         self._add_contribution(number, put.receipt, put.replaces, encode(put.brought()))
 

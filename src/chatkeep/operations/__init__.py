@@ -8,6 +8,9 @@
     restore_into, restore_as_files   the same into a new archive, or as files; the archive in use is not touched
     look_into     a snapshot as an archive to read in, without restoring it
     drill         a sample restored beside the archive and compared: does the backup work?
+    sync          what other devices have, merged; then backed up. Only what somebody deleted is deleted
+    trash, untrash, delete, empty_trash
+                  the ways in which a conversation goes, and comes back
     check         whether a vault is whole
 
 Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
@@ -23,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chatkeep.operations.backing_up import back_up, snapshots
     from chatkeep.operations.checking import check
+    from chatkeep.operations.deleting import delete, empty_trash, trash, untrash
     from chatkeep.operations.drilling import SAMPLE, drill
     from chatkeep.operations.exporting import export_to
     from chatkeep.operations.importing import import_from
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
         BackupReport,
         Change,
         CheckReport,
+        DeleteReport,
         DrillReport,
         ExportReport,
         Given,
@@ -40,8 +45,10 @@ if TYPE_CHECKING:
         Report,
         RestoreReport,
         SnapshotInfo,
+        SyncReport,
     )
     from chatkeep.operations.restoring import restore
+    from chatkeep.operations.syncing import sync
 
 __all__ = [
     "SAMPLE",
@@ -50,6 +57,7 @@ __all__ = [
     "Cancelled",
     "Change",
     "CheckReport",
+    "DeleteReport",
     "DrillReport",
     "ExportReport",
     "Given",
@@ -59,9 +67,12 @@ __all__ = [
     "RestoreReport",
     "SnapshotInfo",
     "Step",
+    "SyncReport",
     "back_up",
     "check",
+    "delete",
     "drill",
+    "empty_trash",
     "export_to",
     "import_from",
     "look_into",
@@ -70,21 +81,29 @@ __all__ = [
     "restore_as_files",
     "restore_into",
     "snapshots",
+    "sync",
+    "trash",
+    "untrash",
 ]
 
-_ELSEWHERE = {
-    "back_up": "backing_up",
-    "check": "checking",
-    "SAMPLE": "drilling",
-    "drill": "drilling",
-    "export_to": "exporting",
-    "import_from": "importing",
-    "look_into": "laying_out",
-    "restore": "restoring",
-    "restore_as_files": "laying_out",
-    "restore_into": "laying_out",
-    "snapshots": "backing_up",
-} | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
+_ELSEWHERE = (
+    {
+        "SAMPLE": "drilling",
+        "back_up": "backing_up",
+        "check": "checking",
+        "drill": "drilling",
+        "export_to": "exporting",
+        "import_from": "importing",
+        "look_into": "laying_out",
+        "restore": "restoring",
+        "restore_as_files": "laying_out",
+        "restore_into": "laying_out",
+        "snapshots": "backing_up",
+        "sync": "syncing",
+    }
+    | dict.fromkeys(("delete", "empty_trash", "trash", "untrash"), "deleting")
+    | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
+)
 
 
 def __getattr__(name: str) -> Any:

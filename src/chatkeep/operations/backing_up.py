@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
 from chatkeep.archive import Archive
 from chatkeep.errors import Damaged, NotFound, Problem
+from chatkeep.operations.lineage import Lineage, NewHost
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import BackupReport, SnapshotInfo
 from chatkeep.storage import Counting
@@ -16,14 +17,23 @@ from chatkeep.vault.snapshot import format_time
 
 
 def back_up(
-    archive: Archive, vault: Vault, *, host: str, counting: Counting, progress: Progress = quiet
+    archive: Archive,
+    vault: Vault,
+    *,
+    host: str,
+    counting: Counting,
+    parents: Sequence[Snapshot] = (),
+    new_host: NewHost | None = None,
+    progress: Progress = quiet,
 ) -> BackupReport:
     """Save the archive as a snapshot; only what the vault does not hold is sent.
 
     Afterwards the snapshot is read back from the vault and its counts are compared with those of the archive. An
     attachment that a document names is carried forward when the vault holds it; when neither this machine nor the
     vault does, that is a problem of the report, and everything else is saved.
-    host: this device. counting: the storage of the vault, whose calls and bytes are reported.
+    host: this device. counting: the storage of the vault, whose calls and bytes are reported. parents: snapshots of
+    other devices that were merged before. new_host: gives this machine a new name, when the newest snapshot under
+    its name was made by a copy of it, or by itself before it was set back.
     Raises Busy, QuotaFull, SlowDown and what else the storage raises; then no snapshot was made, and running it again
     goes on with what was sent.
     """
@@ -41,7 +51,12 @@ def back_up(
     def told(done: int, total: int) -> None:
         progress(Step("Sending", done, total, "conversations"))
 
-    saved = vault.save(contents, host=host, progress=told)
+    lineage = Lineage(archive, vault.id)
+    if new_host and not lineage.is_ours(vault.newest(host)):
+        host = archive.device = new_host()
+    lineage.saving(host)
+    saved = vault.save(contents, host=host, parents=parents, progress=told)
+    lineage.saved(saved.snapshot)
     progress(Step("Verifying"))
     expected = {"conversations": len(entries), "messages": counts.messages}
     return _report(saved, [*saved.problems, *_differences(vault, saved.snapshot, expected)], counting)

@@ -87,6 +87,40 @@ class BackupReport(Report, frozen=True, kw_only=True):
     unchanged: bool
 
 
+class SyncReport(Report, frozen=True, kw_only=True):
+    """A sync.
+
+    pulled: documents that were fetched from other devices. merged: conversations that this added or changed here.
+    conflicts: what two devices did differently and a person may look at. deleted: conversations that went because
+    another device deleted or undid them; held_back: that did not go, as they were too many at once. pushed: documents
+    that the vault did not hold. snapshot: the newest of this device; unchanged: it was there already. requests: all
+    calls to the provider. devices: the others that were seen. emptied: deleted after thirty days in the trash.
+    host: this device, under a new name if it was found to be a copy of another.
+    """
+
+    pulled: int
+    merged: int
+    conflicts: int
+    deleted: int
+    pushed: int
+    requests: int
+    snapshot: str
+    unchanged: bool
+    conversations: int
+    devices: int
+    attachments: int
+    held_back: int
+    emptied: int
+    host: str
+
+
+class DeleteReport(Report, frozen=True, kw_only=True):
+    """A deletion. attachments: that went with the conversations, as no other needs them."""
+
+    conversations: int = 0
+    attachments: int = 0
+
+
 class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot that can be restored. time: RFC 3339."""
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import msgspec
+
 from chatkeep import views
 from chatkeep.archive import Archive
 from chatkeep.errors import ChatkeepError, Damaged, NotFound, Problem, WrongUse
@@ -134,7 +136,7 @@ class _Plan:
         self._problems: list[Problem] = []
         self._changes: list[Change] = []
         self._shall: dict[str, str] = {}  # id → the revision it shall have
-        self._untrash: list[str] = []
+        self._untrash: set[str] = set()
         self._attachments: set[str] = set()
         self._kept = 0
         self._messages = 0
@@ -184,10 +186,10 @@ class _Plan:
         present = self._archive.load(old.id) if here else None
         shall = old if present is None or self._replace else merge(present, old)
         data = encode(shall)
-        self._shall[old.id] = revision(data)
+        self._shall[old.id] = _observed(old) if self._replace else revision(data)
         self._messages += len(shall.messages)
         if present is not None and views.is_trashed(present) and not views.is_trashed(old):
-            self._untrash.append(old.id)
+            self._untrash.add(old.id)
         if present != shall or old.id in self._untrash:
             self._changes.append(_change(present, shall))
             self._spool.add(encode(old))
@@ -206,16 +208,14 @@ class _Plan:
                 self._problems.append(Problem(f"attachment {sha256[:16]}", error.what))
 
     def apply(self, progress: Progress) -> None:
-        """One operation for all documents; then what lay in the trash is taken out, since it was asked for."""
+        """One operation for all documents. What lay in the trash is taken out, since it was asked for."""
         if not self._changes:
             return
         source = f"restore of snapshot {self._snapshot.id[:8]} of {format_time(self._snapshot.time)[:16]}"
         progress(Step("Applying", 0, len(self._changes), "conversations"))
         told = self._told(progress)
-        self._receipt = self._archive.apply(told, replace=self._replace, source=source).receipt
-        for id in self._untrash:
-            if not self._replace:
-                self._archive.edit(id, "trashed", False)
+        applied = self._archive.apply(told, replace=self._replace, untrash=self._untrash, source=source)
+        self._receipt = applied.receipt
 
     def _told(self, progress: Progress) -> Iterator[Conversation]:
         """The documents to apply. From the first one on it is too late to stop: the rest takes less than undoing it."""
@@ -227,7 +227,10 @@ class _Plan:
     def verify(self) -> None:
         """Compare what the archive holds now with what it shall hold."""
         here = {entry.id: entry.revision for entry in self._archive.entries()}
+        replaced = {change.id for change in self._changes} if self._replace else set()
         for id, shall in self._shall.items():
+            if id in replaced and id in here:
+                here[id] = _observed(self._archive.load(id))
             if here.get(id) == shall or (id in self._untrash and id in here):
                 self._restored += 1
             else:
@@ -247,6 +250,11 @@ class _Plan:
             receipt=self._receipt,
             problems=self._problems,
         )
+
+
+def _observed(conversation: Conversation) -> str:
+    """The revision that it would have without what people did: that is set anew by a replacement."""
+    return revision(encode(msgspec.structs.replace(conversation, user={})))
 
 
 def _change(present: Conversation | None, shall: Conversation) -> Change:

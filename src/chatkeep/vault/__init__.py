@@ -6,6 +6,7 @@ of writes that keeps it whole, is in docs/design/vault.md.
 
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.contents import Contents, Entry, VaultAttachment, ZstdFrame
+from chatkeep.vault.diff import Difference, Known, Nodes
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.readme import README
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey
@@ -18,10 +19,13 @@ __all__ = [
     "README",
     "CheckReport",
     "Contents",
+    "Difference",
     "Entry",
+    "Known",
     "Manifest",
     "MasterKey",
     "MistypedKey",
+    "Nodes",
     "RecoveryKey",
     "Saved",
     "Snapshot",

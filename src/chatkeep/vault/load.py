@@ -79,6 +79,11 @@ def load_documents(
     yield from _Gathering(objects, wanted).run()
 
 
+def load_nodes(objects: Objects, nodes: Iterable[tuple[str, Node]]) -> Iterator[VaultDocument | Problem]:
+    """The bytes of files of which the nodes are known, under the names given, as load_documents gives documents."""
+    yield from _Gathering(objects, [_Wanted(name, node) for name, node in nodes]).run()
+
+
 class _Gathering:
     """Fetches the blobs of many documents, pack by pack, and gives each document when its last piece came."""
 

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -70,11 +70,18 @@ class _TookTooLong(Exception):
     """What was read of the index when the run began is too old to build upon."""
 
 
-def save(objects: Objects, contents: Contents, *, host: str, progress: Progress | None = None) -> Saved:
+def save(
+    objects: Objects,
+    contents: Contents,
+    *,
+    host: str,
+    parents: Sequence[Snapshot] = (),
+    progress: Progress | None = None,
+) -> Saved:
     """Save an archive. See Vault.save."""
     if not host:
         raise WrongUse("A backup needs the name of its host.")
-    run = _Run(objects, contents, host, progress or (lambda done, total: None))
+    run = _Run(objects, contents, host, parents, progress or (lambda done, total: None))
     saved = run.attempt_in_time()
     for _ in range(_MORE_TRIES):
         if saved.verified or saved.damaged:
@@ -93,7 +100,9 @@ class _File(msgspec.Struct):
 class _Run:
     """One call of save: what it was given, and what it has found out so far."""
 
-    def __init__(self, objects: Objects, contents: Contents, host: str, progress: Progress) -> None:
+    def __init__(
+        self, objects: Objects, contents: Contents, host: str, parents: Sequence[Snapshot], progress: Progress
+    ) -> None:
         self._objects = objects
         self._load = contents.load
         self._entries = list(contents.entries)
@@ -101,6 +110,7 @@ class _Run:
         self._tombstones = {name: contents.tombstones[name] for name in sorted(contents.tombstones)}
         self._counts = dict(contents.counts)
         self._host = host
+        self._merged = {parent.host: parent.sequence for parent in parents if parent.host != host}
         self._progress = progress
         self._begun = objects.clock()
         self._requests, self._sent = objects.storage.requests, objects.storage.sent
@@ -297,9 +307,10 @@ class _Run:
         return True
 
     def _find_attachment(self, sha256: str) -> None:
-        """Look for an attachment that is not here in the newest snapshot of each host."""
-        newest_of_each = {snapshot.host: snapshot.tree for snapshot in self._snapshots if not snapshot.foreign}
-        for root in newest_of_each.values():
+        """Look for an attachment that is not here in the newest snapshot of each host, then in all others."""
+        ours = [snapshot for snapshot in self._snapshots if not snapshot.foreign]
+        newest_of_each = {snapshot.host: snapshot.tree for snapshot in ours}
+        for root in dict.fromkeys([*newest_of_each.values(), *(snapshot.tree for snapshot in reversed(ours))]):
             with contextlib.suppress(Damaged):
                 node = self._trees.attachment(root, sha256)
                 if node is not None:
@@ -405,6 +416,7 @@ class _Run:
             parent=before.id if before else "",
             sequence=before.sequence + 1 if before else 1,
             counts=self._all_counts(),
+            merged={**(before.merged if before else {}), **self._merged},
         )
         return self._objects.put_snapshot(snapshots.to_object(snapshot, summary=self._summary(packing, builder)))
 

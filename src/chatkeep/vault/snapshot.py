@@ -22,6 +22,7 @@ TAG = "chatkeep"
 PATHS = ["/Chatkeep"]
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 _COUNT = re.compile(r"([a-z_]+)=(\d+)", re.ASCII)
+_MERGED = re.compile(r"merged=(.+)@(\d+)", re.ASCII)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     id: name of the object now. original: its first name, if another tool renamed it; the identity is original or id.
     host: the device that made it; parent: the one before it on that host; sequence: its number there, from 1.
+    merged: of each other host the number of its last snapshot that was merged into this one.
     counts: "conversations", "messages" … as they were saved. foreign: made by another program, not ours to load.
     """
 
@@ -40,7 +42,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     original: str = ""
     sequence: int = 0
     counts: Mapping[str, int] = {}
+    merged: Mapping[str, int] = {}
     foreign: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What it is known by, also when another tool has renamed it."""
+        return self.original or self.id
 
 
 class SnapshotObject(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -68,7 +76,11 @@ def to_object(snapshot: Snapshot, *, summary: Mapping[str, Any]) -> SnapshotObje
         paths=PATHS,
         hostname=snapshot.host,
         username=TAG,
-        tags=[TAG, *(f"{name}={number}" for name, number in numbers.items())],
+        tags=[
+            TAG,
+            *(f"{name}={number}" for name, number in numbers.items()),
+            *(f"merged={host}@{number}" for host, number in sorted(snapshot.merged.items())),
+        ],
         program_version=f"chatkeep {__version__}",
         summary=dict(summary),
     )
@@ -89,6 +101,7 @@ def from_object(name: str, found: SnapshotObject) -> Snapshot:
         original=found.original,
         sequence=counts.pop("sequence", 0),
         counts=counts,
+        merged={match[1]: int(match[2]) for tag in tags if (match := _MERGED.fullmatch(tag))},
         foreign=found.paths != PATHS or (TAG not in tags and not found.program_version.startswith(TAG)),
     )
 

@@ -75,6 +75,10 @@ class Trees:
             _, (dropped, _) = self._kept.popitem(last=False)
             self._kept_bytes -= len(dropped)
 
+    def pieces(self, revision: str) -> list[str]:
+        """The ids of the blobs that a long document of this revision was cut into, as far as it is remembered here."""
+        return [piece.hex() for piece in self._objects.cuts.get(revision, [])]
+
     def folder(self, tree: str, *path: str) -> list[Node]:
         """The nodes of the folder at a path below a tree; empty when there is none. Raises Damaged."""
         for part in path:

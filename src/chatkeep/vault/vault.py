@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from chatkeep.errors import Damaged, NotFound, Problem, Refused, WrongPassphrase
 from chatkeep.storage import Below, Storage
 from chatkeep.vault import check as checking
 from chatkeep.vault import config as configs
-from chatkeep.vault import keys, load, save
+from chatkeep.vault import diff, keys, load, save
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.cache import Cache
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
+from chatkeep.vault.diff import Difference, Known
 from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
@@ -27,6 +28,7 @@ from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey, Seal
 from chatkeep.vault.sealed import unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
+from chatkeep.vault.tree import Node
 from chatkeep.vault.trees import MANIFEST, TOMBSTONES, Trees
 
 FOLDER = "Vault"
@@ -131,17 +133,21 @@ class Vault:
         """The last snapshot of a host, by its own numbers, or None."""
         return save.newest(self.snapshots(), host)
 
-    def save(self, contents: Contents, *, host: str, progress: Progress | None = None) -> Saved:
+    def save(
+        self, contents: Contents, *, host: str, parents: Sequence[Snapshot] = (), progress: Progress | None = None
+    ) -> Saved:
         """Save a whole archive; what is stored is what the vault does not hold yet.
 
         Packs, then index, then snapshot, each durable before the next: a crash costs time and never data. Nothing
         is written when nothing changed since the newest snapshot of the host. A document whose bytes do not fit its
         revision, or that load cannot give (Damaged, NotFound), is a problem, and its version of the snapshot before
-        stays. progress: called with (done, to do); what it raises ends the run cleanly.
+        stays. parents: the newest snapshot of each other host that was merged into the archive; the new snapshot says
+        so, by which a host that is withheld later is noticed. progress: called with (done, to do); what it raises
+        ends the run cleanly.
         Raises Busy when another program has the vault to itself, WrongUse for ids that are none, and what the
         storage raises; in all these cases no snapshot was written.
         """
-        return save.save(self._objects, contents, host=host, progress=progress)
+        return save.save(self._objects, contents, host=host, parents=parents, progress=progress)
 
     def load(self, snapshot: Snapshot, *, ids: Iterable[str] | None = None) -> Iterator[VaultDocument | Problem]:
         """The documents of a snapshot, all or those of these ids, in the order that costs least.
@@ -151,6 +157,22 @@ class Vault:
         """
         self._objects.refresh_index()
         return load.load_documents(self._objects, snapshot.tree, ids=ids)
+
+    def difference(self, snapshot: Snapshot, known: Known) -> Difference:
+        """What a snapshot of another device has that is not known here; only folders that are new are read.
+
+        Raises Damaged when the snapshot cannot be read at all.
+        """
+        self._objects.know(snapshot.tree)
+        return diff.difference(self._objects, snapshot.tree, known, host=snapshot.host)
+
+    def fetch(self, nodes: Iterable[tuple[str, Node]]) -> Iterator[VaultDocument | Problem]:
+        """The bytes of what `difference` found, by name, each pack read once; what is damaged is a problem."""
+        return load.load_nodes(self._objects, nodes)
+
+    def remember_merged(self, snapshot: Snapshot, difference: Difference) -> None:
+        """Keep which folders of a host were seen, once all of the difference is in the archive."""
+        diff.remember(self._objects, snapshot.host, snapshot.identity, difference.trees)
 
     def conversations(self, snapshot: Snapshot, *, prefix: str) -> list[str]:
         """The ids of a snapshot that begin with this, sorted; three letters or more cost four small reads at most.

@@ -1,0 +1,84 @@
+"""Deleting conversations, and erasing them: what goes from the tables, and the mark that stays."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+
+from chatkeep.archive import index, tombstones
+from chatkeep.archive.schema import transaction
+from chatkeep.archive.undoing import drop_unused, remove_files
+from chatkeep.archive.writing import Writer, read_document, remove_document
+from chatkeep.errors import NotFound
+from chatkeep.model import decode
+
+_AT_ONCE = 200  # conversations in one transaction, so that others get in between
+
+
+def delete(writer: Writer, ids: Sequence[str]) -> int:
+    """Removes conversations, each with a tombstone that lists what it saw. How many attachments went with them."""
+    went = 0
+    waiting = iter(ids)
+    while some := list(islice(waiting, _AT_ONCE)):
+        with transaction(writer.db):
+            needed = remove_all(writer, some, marked=True)
+            free = drop_unused(writer.db, needed)
+        remove_files(writer, free)
+        went += len(free)
+    return went
+
+
+def remove_all(writer: Writer, ids: Iterable[str], *, marked: bool) -> set[str]:
+    """Removes conversations within the transaction of the caller. The hashes of the attachments that they named.
+
+    marked: with a new tombstone for each; else the caller writes it.
+    """
+    db, archive = writer.db, writer.archive
+    needed: set[str] = set()
+    for id in ids:
+        found = db.execute("SELECT number FROM documents WHERE archive = ? AND id = ?", (archive, id)).fetchone()
+        if found is None:
+            raise NotFound(f"There is no conversation {id}")
+        if marked:
+            seen = tombstones.seen_by_deletion(decode(read_document(db, archive, id)))
+            tombstones.add(db, archive, id, seen, tombstones.DELETED, writer.device)
+        needed.update(row[0] for row in db.execute("SELECT sha256 FROM needs WHERE document = ?", found))
+        remove_document(db, archive, found[0])
+        db.execute("DELETE FROM conflicts WHERE archive = ? AND id = ?", (archive, id))
+    return needed
+
+
+def erase(writer: Writer, ids: Collection[str]) -> int:
+    """Removes every trace of conversations but the mark of their ids. How many attachments went with them.
+
+    Ids that are not here get the mark too, so that they do not come from elsewhere. The words of the texts leave the
+    files: the index is joined into one piece, freed pages are overwritten and the log is emptied.
+    """
+    db, archive = writer.db, writer.archive
+    db.execute("PRAGMA secure_delete=ON")
+    with transaction(db):
+        here = [id for id in ids if _is_here(writer, id)]
+        needed = remove_all(writer, here, marked=False)
+        for id in ids:
+            tombstones.write(db, archive, tombstones.Tombstone(id, erased=True))
+            db.execute("DELETE FROM aliases WHERE archive = ?1 AND (id = ?2 OR alias = ?2)", (archive, id))
+            forget_taken(db, archive, id)
+        db.execute("DELETE FROM people WHERE archive = ? AND number NOT IN (SELECT person FROM takes_part)", (archive,))
+        free = drop_unused(db, needed)
+    remove_files(writer, free)
+    with transaction(db):
+        for table in index.tables(db):
+            db.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(free)
+
+
+def _is_here(writer: Writer, id: str) -> bool:
+    found = writer.db.execute("SELECT 1 FROM documents WHERE archive = ? AND id = ?", (writer.archive, id))
+    return found.fetchone() is not None
+
+
+def forget_taken(db: sqlite3.Connection, archive: str, id: str) -> None:
+    """Has records that gave a conversation be read again at the next import, within the caller's transaction."""
+    db.execute("DELETE FROM taken WHERE archive = ? AND instr(CAST(counts AS TEXT), ?)", (archive, f'"{id}"'))

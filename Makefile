@@ -64,10 +64,11 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --onl
 	$(PYTHON) -m venv --clear .venv
 	@touch $@
 
-# The tests drive a real browser, read our vaults with restic, and measure beside ripgrep.
+# The tests drive a real browser, read our vaults with restic, hold the fake clouds against rclone, and measure beside
+# ripgrep.
 packages:
 	@missing=; \
-	for need in chromium:chromium restic:restic rg:ripgrep; do \
+	for need in chromium:chromium restic:restic rclone:rclone rg:ripgrep; do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; \
 	done; \
 	test -z "$$missing" || { $(install) && install_packages $$missing; }

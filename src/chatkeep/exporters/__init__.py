@@ -21,7 +21,7 @@ from chatkeep.exporters.customisation import (
     Customisation,
 )
 from chatkeep.exporters.exporter import Entry, Exporter, Place, Written
-from chatkeep.exporters.exporting import Attachment, Exported, export, preview
+from chatkeep.exporters.exporting import Attachment, Exported, export, preview, rendered
 from chatkeep.exporters.output import Folder, OneFile, Output, Stream, Zip, output_at
 from chatkeep.exporters.registry import EXPORTERS, find
 
@@ -50,6 +50,7 @@ __all__ = [
     "find",
     "output",
     "preview",
+    "rendered",
 ]
 
 

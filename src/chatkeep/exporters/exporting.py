@@ -82,11 +82,22 @@ def preview(conversation: Conversation, exporter: Exporter | str, customisation:
     def url(sha256: str) -> str | None:
         return exporter.attachment_name(sha256, media_types[sha256]) if sha256 in media_types else None
 
-    place = Place(number=0, alone=True, up="", attachment_url=nowhere if exporter.embeds else url)
+    return rendered(conversation, exporter, customisation, url=nowhere if exporter.embeds else url).decode()
+
+
+def rendered(
+    conversation: Conversation, exporter: Exporter, customisation: Customisation, *, url: AttachmentUrl, up: str = ""
+) -> bytes:
+    """The file that this conversation becomes, alone in it.
+
+    url: where each attachment is, see rendering. up: from the folder of the file to the top, "" or "../../".
+    """
+    place = Place(number=0, alone=True, up=up, attachment_url=url)
     pieces = [exporter.opening(customisation, alone=True)]
     pieces += [piece for piece in exporter.each(conversation, customisation, place) if isinstance(piece, str)]
     pieces += exporter.closing(customisation, (), alone=True)
-    return "".join(pieces) if exporter.lossless else _encoded("".join(pieces)).decode()
+    text = "".join(pieces)
+    return text.encode() if exporter.lossless else _encoded(text)
 
 
 class _Run:

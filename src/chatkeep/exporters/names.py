@@ -81,6 +81,10 @@ class Names:
         self._clock = Clock(customisation)
         self._taken: set[int] = set()
 
+    def take(self, path: str) -> None:
+        """A path that is taken already: no conversation gets it, or one that differs from it in case alone."""
+        self._taken.add(_key(path))
+
     def name(self, conversation: Conversation) -> str:
         """The path of its file below the output, with forward slashes."""
         fields = self._fields(conversation)

@@ -12,6 +12,8 @@
     trash, untrash, delete, empty_trash
                   the ways in which a conversation goes, and comes back
     check         whether a vault is whole
+    publish       readable copies at a place, one way; only what changed (withdraw: takes them away again)
+    take_in       what lies in the inbox of a place
 
 Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
 value whose JSON is a contract. Each leaves whole things only when it is stopped, and goes on where it was when run
@@ -30,22 +32,27 @@ if TYPE_CHECKING:
     from chatkeep.operations.drilling import SAMPLE, drill
     from chatkeep.operations.exporting import export_to
     from chatkeep.operations.importing import import_from
+    from chatkeep.operations.inbox import take_in
     from chatkeep.operations.laying_out import look_into, restore_as_files, restore_into
     from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
+    from chatkeep.operations.publishing import publish, withdraw
     from chatkeep.operations.reports import (
         Attachments,
         BackupReport,
         Change,
         CheckReport,
+        CopiesReport,
         DeleteReport,
         DrillReport,
         ExportReport,
         Given,
         ImportReport,
+        InboxReport,
         Report,
         RestoreReport,
         SnapshotInfo,
         SyncReport,
+        Taken,
     )
     from chatkeep.operations.restoring import restore
     from chatkeep.operations.syncing import sync
@@ -57,17 +64,20 @@ __all__ = [
     "Cancelled",
     "Change",
     "CheckReport",
+    "CopiesReport",
     "DeleteReport",
     "DrillReport",
     "ExportReport",
     "Given",
     "ImportReport",
+    "InboxReport",
     "Progress",
     "Report",
     "RestoreReport",
     "SnapshotInfo",
     "Step",
     "SyncReport",
+    "Taken",
     "back_up",
     "check",
     "delete",
@@ -76,18 +86,24 @@ __all__ = [
     "export_to",
     "import_from",
     "look_into",
+    "publish",
     "quiet",
     "restore",
     "restore_as_files",
     "restore_into",
     "snapshots",
     "sync",
+    "take_in",
     "trash",
     "untrash",
+    "withdraw",
 ]
 
 _ELSEWHERE = (
     {
+        "publish": "publishing",
+        "take_in": "inbox",
+        "withdraw": "publishing",
         "SAMPLE": "drilling",
         "back_up": "backing_up",
         "check": "checking",

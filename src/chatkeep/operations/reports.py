@@ -200,6 +200,54 @@ class DrillReport(Report, frozen=True, kw_only=True):
     next: str
 
 
+class CopiesReport(Report, frozen=True, kw_only=True):
+    """Readable copies that were brought up to date.
+
+    conversations: that are to have a copy. written, removed: copies, now. unchanged: that were up to date. kept: files
+    that somebody edited, which are left as they are. left_out: conversations whose copy no place takes. attachments:
+    written now. verified: every copy was seen at the place afterwards, with its size, one for each conversation.
+    """
+
+    conversations: int
+    written: int
+    removed: int
+    unchanged: int
+    kept: int
+    left_out: int
+    attachments: int
+    bytes_sent: int
+    requests: int
+    verified: bool
+    notes: list[str] = []
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing of an inbox that was imported. receipt: the id to undo it by. moved: where it lies now."""
+
+    name: str
+    added: int
+    updated: int
+    unchanged: int
+    messages: int
+    receipt: str
+    moved: str
+
+
+class InboxReport(Report, frozen=True, kw_only=True):
+    """An inbox that was looked through.
+
+    waiting: what is still growing, and is taken at a later look. left: what is no export that we know, and stays; each
+    is a problem once.
+    """
+
+    taken: list[Taken]
+    waiting: list[str]
+    left: list[str]
+    bytes_received: int
+    requests: int
+    notes: list[str] = []
+
+
 def to_builtins(report: object) -> object:
     """The report as plain JSON values."""
     return msgspec.to_builtins(report)

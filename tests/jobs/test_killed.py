@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -83,12 +85,25 @@ def until(seen: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def freeze(process: subprocess.Popen[str], home: Path) -> None:
+    """Stop it where it holds no lock on the database: in between, everybody waits for it, as SQLite has it."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        with contextlib.closing(sqlite3.connect(home / "app.sqlite3", timeout=0)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+
+
 def test_a_process_that_was_frozen_and_woke_up_writes_nothing_more(home: Path, frozen: subprocess.Popen[str]) -> None:
     for number in range(3):
         (home / "go").unlink(missing_ok=True)
         job = queue.enqueue("import", f"s{number}", {"subject": f"s{number}"})
         until(lambda job=job: bool(queue.find(job.pk).progress))  # type: ignore[misc]
-        frozen.send_signal(signal.SIGSTOP)
+        freeze(frozen, home)
         silence = lease.Silence(clock=iter((0.0, 1000.0)).__next__)
         assert [lease.recover(silence), lease.recover(silence)] == [0, 1]
         second = lease.take(queue.find(job.pk))

@@ -77,5 +77,5 @@ def means(
         client = CLIENT if sign_in.secret else Client(CLIENT.id)
     endpoints = Endpoints(cloud.url)
     kept = store or MemoryTokens(cloud.tokens(user))
-    access = Access(sign_in, client, kept, endpoints, clock=clock or cloud.fake.clock)
+    access = Access(sign_in, client, kept, endpoints, clock=clock or (lambda: cloud.fake.clock()))
     return Means(access, MemoryNotes() if notes is None else notes, endpoints, gate or Gate(sleep=lambda _: None))

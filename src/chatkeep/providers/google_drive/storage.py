@@ -33,7 +33,7 @@ from chatkeep.storage import (
 
 SETTLES_S = 60.0
 LOOK_AGAIN_S = 3600.0
-"""After this everything is listed once more where others had made files shortly before we listed.
+"""After this everything is listed once more, where the first list had anything: others may have made more just before.
 
 Source: rclone's manual for Drive: what is new may be missing from lists, up to about an hour; 2026-11.
 """
@@ -85,10 +85,14 @@ class GoogleDrive:
         return f"tree {self._folder}"
 
     def _open(self, new: bool) -> None:
-        tree = self._read_on()
-        if new and not tree.top():
-            self._make_top()
-        self._checked(tree)
+        try:
+            tree = self._read_on()
+            if new and not tree.top():
+                self._make_top()
+            self._checked(tree)
+        except BaseException:
+            self._calls.http.close()
+            raise
 
     def _make_top(self) -> None:
         mark = {MARK: self._folder}
@@ -116,6 +120,8 @@ class GoogleDrive:
                 if 0 < self._tree.look_again_at <= self._clock():
                     self._look_again(self._tree)
                 self._follow(self._tree)
+                if self._known.strange:
+                    self._look_again(self._known)
             self._current = True
             return self._known
 
@@ -131,15 +137,17 @@ class GoogleDrive:
         """List all that the app may see. The token is fetched first: what happens meanwhile, the feed tells."""
         token = str(self._calls.json("GET", f"{API}/changes/startPageToken", "The change feed")["startPageToken"])
         entries = self._listed()
+        again = self._clock() + LOOK_AGAIN_S if entries else 0.0
         with self._state:
-            self._tree = Tree(self._folder, token, entries, look_again_at=self._clock() + LOOK_AGAIN_S)
+            self._tree = Tree(self._folder, token, entries, look_again_at=again)
         self._note()
 
     def _look_again(self, tree: Tree) -> None:
         """List once more, for what was so new at the first time that the list did not have it."""
         entries = self._listed()
         with self._state:
-            tree.find_out(entries)
+            if tree.find_out(entries):
+                tree.look_again_at = self._clock() + LOOK_AGAIN_S
 
     def _listed(self) -> list[Entry]:
         params = {"pageSize": PAGE, "spaces": "drive", "fields": f"nextPageToken,incompleteSearch,files({FIELDS})"}
@@ -209,9 +217,9 @@ class GoogleDrive:
         if not answer.ok:
             raise self._calls.error(answer, about)
         made: dict[str, Any] = answer.json()
+        del self._pending[key]
         if made.get("name") == meta["name"] and made.get("mimeType") == FOLDER:
             return made
-        del self._pending[key]
         return self._made(key, meta, about)
 
     def _parent(self, name: str) -> str:

@@ -89,6 +89,8 @@ class Tree:
         self._below: dict[str, dict[str, set[str]]] = {}
         self._tops: set[str] = set()
         self._buried: set[str] = set()
+        self._strange: set[str] = set()
+        self._abroad: set[str] = set()
         self._history: list[tuple[str, list[str]]] = [(token, [])]
         for one in entries:
             self._add(one)
@@ -225,14 +227,25 @@ class Tree:
         self._drop(id)
         self._touch(name)
 
-    def find_out(self, entries: Iterable[Entry]) -> None:
-        """What another list has. Nothing is taken for gone because a list does not have it: lists lag behind."""
+    @property
+    def strange(self) -> bool:
+        """Whether the feed told of a file in a folder that we do not know: then a list did not have the folder."""
+        return bool(self._strange)
+
+    def find_out(self, entries: Iterable[Entry]) -> bool:
+        """What another list has; whether a strange folder is strange still.
+
+        Nothing is taken for gone because a list does not have it: lists lag behind.
+        """
         self.look_again_at = 0.0
         self.changed = True
         new = [one for one in entries if one.id not in self._buried and one.id not in self._entries]
         for one in new:
             self._add(one)
         self._touch(*{name for one in new for name in self._names_below(one.id)})
+        self._abroad |= self._strange - self._entries.keys()
+        self._strange.clear()
+        return not self._abroad <= self._entries.keys()
 
     def _names_below(self, id: str) -> Iterator[str]:
         """The name of a file, or those of all files in a folder."""
@@ -257,6 +270,7 @@ class Tree:
         ids = {change["fileId"] for change in told if change.get("fileId")}
         before = [self._file_name(id) for id in ids]
         turned = [self._taken(change, ids, suspects) for change in told if change.get("fileId")]
+        self._strange -= self._entries.keys() | self._abroad
         if told:
             self._touch(*before, *(self._file_name(id) for id in ids))
         if any(turned):
@@ -279,6 +293,8 @@ class Tree:
         if id in self._buried or (known and known.version > new.version):
             return False
         self._add(new)
+        if not known and new.parent and not new.top:
+            self._strange.add(new.parent)
         if known or not new.folder:
             return bool(known) and new.folder and _place(known) != _place(new)
         return any(below not in ids for named in self._below.get(id, {}).values() for below in named)

@@ -44,10 +44,10 @@ class Connection(models.Model):
     uid: what jobs and sealed values refer to, for as long as the connection lasts.
     location: what the provider needs to open the place, {"path": "/media/stick/Chats"}, {"folder": "Chatkeep"}; where
         somebody signs in also "client_id", which app the consent was given to.
-    account, quota: as the provider said when it was last asked. account_id: which account it is, for ever.
+    account, quota: as the provider said when it was last asked, the quota at quota_at. account_id: which account it is, for ever.
     secrets: what the provider needs and nobody may see, sealed, {"password": …}; of an own app "client_secret".
-    tokens: the sign-in, sealed. scopes: what it allows. consented_at: when it was given; ends_at: when it will end, if
-        that is known. signed_out: the provider no longer accepts it.
+    tokens: the sign-in, sealed. scopes: what it allows. consented_at: when it was given; ends_at: when it ends, as the
+        provider said (ends_surely) or as it does for apps on trial. signed_out: the provider no longer accepts it.
     master_key: of the vault, sealed, so that a passphrase is asked for once and scrypt is paid once.
     backed_up, checked, drilled: the last reports, as `operations` gives them.
     backed_up_change: the number of the archive's last change that is in the last backup.
@@ -61,6 +61,7 @@ class Connection(models.Model):
     account = models.CharField(max_length=200, blank=True, default="")
     account_id = models.CharField(max_length=200, blank=True, default="")
     quota = models.JSONField(null=True, default=None)
+    quota_at = models.DateTimeField(null=True, default=None)
     vault_id = models.CharField(max_length=64, blank=True, default="")
     master_key = models.BinaryField(default=bytes)
     secrets = models.BinaryField(default=bytes)
@@ -68,6 +69,7 @@ class Connection(models.Model):
     scopes = models.JSONField(default=list)
     consented_at = models.DateTimeField(null=True, default=None)
     ends_at = models.DateTimeField(null=True, default=None)
+    ends_surely = models.BooleanField(default=False)
     signed_out = models.BooleanField(default=False)
     connected_at = models.DateTimeField(auto_now_add=True)
     backed_up_at = models.DateTimeField(null=True, default=None)
@@ -102,11 +104,12 @@ class Consent(models.Model):
     state_hash: of the value that the provider sends back, good for one return. "" once it has come back, so that a
         second return finds nothing. browser: hash of the session it began in, "" for the command line.
     asked: sealed; the address, the verifier, the state, the code of a device.
-    redirect: where the provider sends the browser. origin: where the browser was, "http://127.0.0.1:8765".
+    redirect: where the provider sends the browser, "" if it shows a code instead. origin: where the browser was,
+        "http://127.0.0.1:8765". wider: more is asked for, because the least did not work.
     reconnects: uid of the connection that shall get a new sign-in, "" for a new one.
-    location, secrets, tokens, account, account_id, scopes, consented_at, ends_at: as in a connection.
-    looked: what was found at the place, {"steps": [...], "joined": true, "quota": {...}}.
-    trouble: why it did not go on, a key of `chatkeep.connections.trouble`; told: its words.
+    location, secrets, tokens, account, account_id, scopes, consented_at, ends_at, ends_surely: as in a connection.
+    looked: what was found at the place, fields of `chatkeep.connections.consenting.Looked`.
+    trouble: why it did not go on, as `NoConsent.why` has it; told, hint: its words.
     """
 
     uid = models.CharField(max_length=16, unique=True, default=_uid, editable=False)
@@ -119,6 +122,7 @@ class Consent(models.Model):
     browser = models.CharField(max_length=64, blank=True, default="")
     redirect = models.CharField(max_length=300, blank=True, default="")
     origin = models.CharField(max_length=300, blank=True, default="")
+    wider = models.BooleanField(default=False)
     asked = models.BinaryField(default=bytes)
     made_at = models.DateTimeField(default=timezone.now)
     tokens = models.BinaryField(default=bytes)
@@ -127,9 +131,11 @@ class Consent(models.Model):
     scopes = models.JSONField(default=list)
     consented_at = models.DateTimeField(null=True, default=None)
     ends_at = models.DateTimeField(null=True, default=None)
+    ends_surely = models.BooleanField(default=False)
     looked = models.JSONField(null=True, default=None)
     trouble = models.CharField(max_length=40, blank=True, default="")
     told = models.CharField(max_length=500, blank=True, default="")
+    hint = models.CharField(max_length=500, blank=True, default="")
 
     def __str__(self) -> str:
         return f"consent at {self.provider}"
@@ -142,12 +148,13 @@ class Consent(models.Model):
 class Note(models.Model):
     """What a storage remembers beyond the life of a process (`chatkeep.providers.notes`), sealed.
 
-    owner: uid of the connection, or of the consent that becomes it.
+    owner: uid of the connection, or of the consent that becomes it. key: as a hash, because it may name things.
     """
 
     owner = models.CharField(max_length=16)
-    key = models.CharField(max_length=300)
+    key = models.CharField(max_length=64)
     value = models.BinaryField(default=bytes)
+    written_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("owner", "key"), name="connections_one_note"),)

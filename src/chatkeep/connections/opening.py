@@ -1,23 +1,29 @@
-"""From the row of a connection to what it leads to: the storage, the vault. And this device."""
+"""From the row of a connection to what it leads to: the sign-in, the storage, the vault. And this device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.utils import timezone
 
 from chatkeep import providers
 from chatkeep.connections.installation import Installation
-from chatkeep.connections.models import Connection, Device
-from chatkeep.errors import Busy, ChatkeepError, NotFound, Stopped, WrongUse
+from chatkeep.connections.keeping import KeptNotes, KeptTokens
+from chatkeep.connections.models import Connection, Consent, Device
+from chatkeep.errors import Busy, ChatkeepError, NotFound, SignInAgain, Stopped, WrongUse
+from chatkeep.providers import Access, Client, Endpoints, Gate, Means
 from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Vault, open_with_master_key
 
 MASTER_KEY = "master key"
+SECRETS = "secrets"
+CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
 
 def this_device(name: str) -> Device:
@@ -52,12 +58,68 @@ def connection(name: str = "") -> Connection:
 _FIRST = "Connect a place for backups first: chatkeep connect folder PATH"
 
 
-def open_storage(connection: Connection, installation: Installation) -> Storage:
-    """The storage of a connection, patient with short outages. The caller closes it.
+def open_storage(row: Connection | Consent, installation: Installation, *, new: bool = False) -> Storage:
+    """The storage of a connection, or of a consent that becomes one, patient with short outages. The caller closes it.
 
-    Raises Unavailable when the place is not there (a disk that is not plugged in).
+    new: also make the place where it is not there yet.
+    Raises Unavailable when the place is not there (a disk that is not plugged in), SignInAgain.
     """
-    return Retrying(providers.open_storage(connection.provider, connection.location))
+    means = means_of(row, installation)
+    settings = {**row.location, **secrets_of(row, installation)}
+    storage = Retrying(providers.open_storage(row.provider, settings, new=new, means=means))
+    return SignedIn(storage, means.access) if means else storage
+
+
+class SignedIn(Around):
+    """A storage at an account: closing it also lets go of the line to the sign-in."""
+
+    def __init__(self, inner: Storage, access: Access) -> None:
+        super().__init__(inner)
+        self._access = access
+
+    def close(self) -> None:
+        super().close()
+        self._access.close()
+
+
+def means_of(row: Connection | Consent, installation: Installation) -> Means | None:
+    """What the account of a connection is spoken to with; None where nobody signs in."""
+    sign_in = providers.provider(row.provider).sign_in
+    if sign_in is None:
+        return None
+    endpoints = Endpoints(installation.cloud_base)
+    access = Access(sign_in, client_of(row, installation), KeptTokens(row, installation), endpoints)
+    return Means(access, KeptNotes(row.uid, installation), endpoints, _gate(row))
+
+
+_gates: dict[tuple[str, str], Gate] = {}
+_gates_lock = threading.Lock()
+
+
+def _gate(row: Connection | Consent) -> Gate:
+    """One for each account in this process: who was asked to slow down asks everybody else to."""
+    with _gates_lock:
+        return _gates.setdefault((row.provider, row.account_id or row.uid), Gate())
+
+
+def client_of(row: Connection | Consent, installation: Installation) -> Client:
+    """The app that the consent was given to: the keeper's own, or the operator's."""
+    id, secret = row.location.get(CLIENT_ID, ""), secrets_of(row, installation).get(CLIENT_SECRET, "")
+    theirs, their_secret = installation.clients.get(row.provider, ("", ""))
+    return Client(id or theirs, secret or (their_secret if id in ("", theirs) else ""))
+
+
+def secrets_of(row: Connection | Consent, installation: Installation) -> dict[str, str]:
+    """What the provider needs and nobody may see. Raises Damaged."""
+    sealed = bytes(row.secrets)
+    value = installation.safe.unseal(sealed, place=row.place(SECRETS)) if sealed else b"{}"
+    return msgspec.json.decode(value, type=dict[str, str])
+
+
+def seal_secrets(row: Connection | Consent, secrets: Mapping[str, str], installation: Installation) -> None:
+    """Put them into a row that is about to be saved."""
+    kept = {name: value for name, value in secrets.items() if value}
+    row.secrets = installation.safe.seal(msgspec.json.encode(kept), place=row.place(SECRETS)) if kept else b""
 
 
 def open_vault(connection: Connection, storage: Storage, installation: Installation) -> Vault:
@@ -91,10 +153,13 @@ def opened(connection: Connection, installation: Installation) -> Iterator[Place
     """The place that a connection leads to, closed at the end of the block. Raises as open_storage and open_vault do.
 
     A ChatkeepError of the block is noted with the connection, so that its page can say what is wrong; not one that is
-    about the request alone (no such snapshot, stopped on request, another run at work).
+    about the request alone (no such snapshot, stopped on request, another run at work). A sign-in that the provider no
+    longer accepted is not tried again: SignInAgain is raised at once until it is given anew.
     """
     place: Place | None = None
     try:
+        if connection.signed_out:
+            raise SignInAgain(f"{connection.name} is signed out: the provider no longer accepts the sign-in.")
         counting = Counting(open_storage(connection, installation))
         try:
             place = Place(connection, open_vault(connection, counting, installation), counting)
@@ -103,8 +168,16 @@ def opened(connection: Connection, installation: Installation) -> Iterator[Place
             counting.close()
     except ChatkeepError as error:
         if place is None or not isinstance(error, _OF_THE_REQUEST):
-            Connection.objects.filter(pk=connection.pk).update(trouble=error.what[:500])
+            _note_trouble(connection, error)
         raise
+
+
+def _note_trouble(connection: Connection, error: ChatkeepError) -> None:
+    rows = Connection.objects.filter(pk=connection.pk)
+    if isinstance(error, SignInAgain):  # of that sign-in: it may have been given anew while this ran
+        rows.filter(consented_at=connection.consented_at).update(trouble=error.what[:500], signed_out=True)
+    else:
+        rows.update(trouble=error.what[:500])
 
 
 def note_backup(connection: Connection, report: Any, *, change: int) -> None:

@@ -11,7 +11,7 @@ from chatkeep.providers.google_drive import GOOGLE_DRIVE
 from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.memory import MEMORY
 from chatkeep.providers.notes import MemoryNotes, Notes
-from chatkeep.providers.oauth import Access, Client, SignIn, Tokens, TokenStore
+from chatkeep.providers.oauth import Access, Client, NoConsent, SignIn, Tokens, TokenStore
 from chatkeep.providers.onedrive import ONEDRIVE
 from chatkeep.providers.provider import Account, Means, Provider, Space
 from chatkeep.storage import Storage
@@ -29,6 +29,7 @@ __all__ = [
     "Gate",
     "Means",
     "MemoryNotes",
+    "NoConsent",
     "Notes",
     "Provider",
     "SignIn",

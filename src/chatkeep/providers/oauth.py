@@ -27,6 +27,19 @@ EARLY_S = 60.0
 Clock = Callable[[], float]
 
 
+class NoConsent(Refused):
+    """Consent was not given, or what was given cannot be used.
+
+    why: "denied" by the person, "late" (the code is too old), "scopes" (a box was unticked), "client" (the provider
+    does not know the app, or its secret is wrong), "redirect" (the address to come back to is not registered), or a
+    word of whoever watches over the sign-in.
+    """
+
+    def __init__(self, what: str, *, why: str, hint: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.why = why
+
+
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     """How a provider gives consent: the code flow with PKCE S256. Addresses are the real ones; Endpoints move them.
 
@@ -39,6 +52,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     secret: a client secret is demanded, though it is in every copy of a program and so is none.
     revoke_with_access: the access token is revoked, sent as Authorization, and the refresh token falls with it.
     revocable_note: where nothing can be revoked from here, what the person does instead.
+    trial_days: a consent to an app that is on trial at the provider ends after so many days. 0: there is no trial.
     """
 
     authorize: str
@@ -55,6 +69,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     secret: bool = False
     revoke_with_access: bool = False
     revocable_note: str = ""
+    trial_days: int = 0
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -68,12 +83,17 @@ class Client(msgspec.Struct, frozen=True):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """What consent gave. expires_at: of the access token [s since 1970]. refresh: "" if none. Hides when shown."""
+    """What consent gave. Hides when shown.
+
+    expires_at: of the access token [s since 1970]. refresh: "" if none. ends_at: of the consent itself [s since 1970],
+    0 where the provider does not say.
+    """
 
     access: str
     refresh: str
     expires_at: float
     scopes: tuple[str, ...]
+    ends_at: float = 0.0
 
     def __repr__(self) -> str:
         return f"Tokens(expires_at={self.expires_at:.0f}, scopes={self.scopes})"
@@ -311,9 +331,9 @@ def poll_device(
     if said == "slow_down":
         raise SlowDown("The provider was asked too often.", wait_s=code.interval_s + 5)
     if said in ("access_denied", "authorization_declined"):
-        raise Refused("Consent was not given.")
+        raise NoConsent("Consent was not given.", why="denied")
     if said in ("expired_token", "code_expired"):
-        raise Refused("The code is too old.", hint="Begin again; a new code is shown.")
+        raise NoConsent("The code is too old.", why="late", hint="Begin again; a new code is shown.")
     if not answer.ok:
         raise _error(answer)
     return _consented(sign_in, answer.json(), scopes, now=clock())
@@ -369,9 +389,13 @@ def _error(answer: Response) -> ChatkeepError:
     if said in _OVER:
         return SignInAgain("The sign-in at the provider is no longer valid.")
     if said in _NOT_THIS_CLIENT:
-        return Refused(
-            "The provider does not accept this client.", hint="Check the client id and secret for this provider."
+        return NoConsent(
+            "The provider does not accept this client.",
+            why="client",
+            hint="Check the client id and secret for this provider.",
         )
+    if said == "redirect_uri_mismatch":
+        return NoConsent("The address to come back to is not registered at the provider.", why="redirect")
     if not said:  # no answer of an OAuth server at all
         return Unavailable(f"The provider's sign-in answered in a way that is not known ({answer.status}).")
     known = said if said.replace("_", "").isalpha() and len(said) < 40 else "unknown"
@@ -381,12 +405,13 @@ def _error(answer: Response) -> ChatkeepError:
 def _tokens(answer: Any, *, now: float, before: Tokens | None, asked: Iterable[str] = ()) -> Tokens:
     """The tokens of an answer. before: keeps what a refresh does not say again."""
     try:
-        scope = answer.get("scope")
+        scope, lasts = answer.get("scope"), answer.get("refresh_token_expires_in")
         return Tokens(
             access=str(answer["access_token"]),
             refresh=str(answer.get("refresh_token") or (before.refresh if before else "")),
             expires_at=now + float(answer.get("expires_in") or 3600),
             scopes=tuple(scope.split()) if scope else before.scopes if before else tuple(asked),
+            ends_at=now + float(lasts) if lasts else before.ends_at if before else 0.0,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unavailable("The provider's sign-in answered in a way that is not known.") from error
@@ -395,8 +420,9 @@ def _tokens(answer: Any, *, now: float, before: Tokens | None, asked: Iterable[s
 def _consented(sign_in: SignIn, answer: Any, scopes: Iterable[str] | None, *, now: float) -> Tokens:
     tokens = _tokens(answer, now=now, before=None, asked=sign_in.scopes if scopes is None else scopes)
     if missing := set(sign_in.needed) - set(tokens.scopes):
-        raise Refused(
+        raise NoConsent(
             f"The consent does not hold what backups need: {', '.join(sorted(missing))}.",
+            why="scopes",
             hint="Connect again, and leave every box ticked on the provider's page.",
         )
     if not tokens.refresh:

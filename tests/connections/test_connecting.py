@@ -10,7 +10,7 @@ import pytest
 from django.db import connection as database
 
 from chatkeep import vault
-from chatkeep.connections import connecting, opening
+from chatkeep.connections import connecting, looking, opening
 from chatkeep.connections.connecting import Connected
 from chatkeep.connections.installation import Installation
 from chatkeep.connections.kit import emergency_kit
@@ -64,7 +64,7 @@ def test_the_database_holds_no_key_in_the_clear(place: Path, installation: Insta
 def test_a_vault_that_is_there_is_joined_by_passphrase_or_recovery_key(place: Path, installation: Installation) -> None:
     made = connect(place, installation, passphrase=PASSPHRASE)
     for secret in (PASSPHRASE, made.recovery_key, made.recovery_key.lower().replace("-", " ")):
-        connecting.disconnect(opening.connection())
+        connecting.disconnect(opening.connection(), installation)
         joined = connect(place, installation, passphrase=secret)
         assert (joined.joined, joined.recovery_key, joined.vault) == (True, "", made.vault)
 
@@ -78,14 +78,14 @@ def test_a_person_is_asked_only_when_there_is_a_vault_and_no_secret(place: Path,
 
     connect(place, installation, passphrase=PASSPHRASE, ask=ask)
     assert asked == []
-    connecting.disconnect(opening.connection())
+    connecting.disconnect(opening.connection(), installation)
     assert connect(place, installation, ask=ask).joined
     assert asked == ["once"]
 
 
 def test_without_the_right_secret_nothing_is_connected(place: Path, installation: Installation) -> None:
     connect(place, installation, passphrase=PASSPHRASE)
-    connecting.disconnect(opening.connection())
+    connecting.disconnect(opening.connection(), installation)
     with pytest.raises(WrongUse, match="passphrase or recovery key"):
         connect(place, installation)
     with pytest.raises(WrongPassphrase):
@@ -122,7 +122,7 @@ def test_a_name_must_say_which_of_several(installation: Installation, tmp_path: 
 def test_disconnecting_deletes_nothing_at_the_place(place: Path, installation: Installation) -> None:
     made = connect(place, installation, passphrase=PASSPHRASE)
     before = sorted(path.relative_to(place) for path in place.rglob("*"))
-    said = connecting.disconnect(opening.connection())
+    said = connecting.disconnect(opening.connection(), installation).what
     assert "stays" in said
     assert str(place) in said
     assert sorted(path.relative_to(place) for path in place.rglob("*")) == before
@@ -132,7 +132,7 @@ def test_disconnecting_deletes_nothing_at_the_place(place: Path, installation: I
 def test_a_test_writes_reads_deletes_and_looks_for_the_vault(place: Path, installation: Installation) -> None:
     connect(place, installation)
     before = sorted(place.rglob("*"))
-    tested = connecting.test(opening.connection(), installation)
+    tested = looking.test(opening.connection(), installation)
     assert (tested.ok, tested.steps) == (True, ["open", "write", "read", "delete", "vault"])
     assert sorted(place.rglob("*")) == before
 
@@ -140,11 +140,11 @@ def test_a_test_writes_reads_deletes_and_looks_for_the_vault(place: Path, instal
 def test_a_test_says_what_is_wrong(place: Path, installation: Installation) -> None:
     connect(place, installation)
     (place / "Vault" / "config").unlink()
-    tested = connecting.test(opening.connection(), installation)
+    tested = looking.test(opening.connection(), installation)
     assert not tested.ok
     assert "no longer" in tested.what
     place.rename(place.with_name("moved"))
-    tested = connecting.test(opening.connection(), installation)
+    tested = looking.test(opening.connection(), installation)
     assert (tested.ok, tested.steps) == (False, [])
     assert not place.exists()
 

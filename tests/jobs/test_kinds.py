@@ -103,7 +103,7 @@ def test_a_place_that_is_not_plugged_in_is_tried_again_later(means: kinds.Means,
 
 
 def test_a_place_that_was_disconnected_meanwhile_is_said_so(means: kinds.Means, subject: str) -> None:
-    connecting.disconnect(opening.connection("stick"))
+    connecting.disconnect(opening.connection("stick"), means.installation)
     job = work(means, "backup", subject, connection="stick")
     assert job.state == State.FAILED
     assert job.hint

@@ -1,24 +1,29 @@
-"""`chatkeep connect`, `connections` and `disconnect`: the places that backups go to."""
+"""`chatkeep connect` and `reconnect`: places for backups, on this computer and at those that one signs in to."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from chatkeep.cli import options
-from chatkeep.cli.ending import DONE, FAILED
+from chatkeep.cli import kits, options
 from chatkeep.cli.lazily import LazyGroup
 
 if TYPE_CHECKING:
     from chatkeep.connections.connecting import Connected
-    from chatkeep.connections.models import Connection
+
+_PLACES = {
+    "folder": ("chatkeep.cli.connecting:folder", "A folder on this computer."),
+    "google-drive": ("chatkeep.cli.connecting:google_drive", "A folder in your Google Drive."),
+    "dropbox": ("chatkeep.cli.connecting:dropbox", "A folder in your Dropbox."),
+    "onedrive": ("chatkeep.cli.connecting:onedrive", "A folder in your OneDrive."),
+}
 
 
-@click.group(cls=LazyGroup, lazily={"folder": ("chatkeep.cli.connecting:folder", "A folder on this computer.")})
+@click.group(cls=LazyGroup, lazily=_PLACES)
 def connect() -> None:
     """Connect a place for backups.
 
@@ -26,11 +31,22 @@ def connect() -> None:
     """
 
 
+_name = click.option("--name", default="", help="How to call the place; its kind if not given.")
+_kit = click.option("--kit", type=click.Path(dir_okay=False, path_type=Path), help="Write the emergency kit here.")
+_client_id = click.option("--client-id", default="", metavar="ID", help="The app of your own that asks for access.")
+_client_secret = click.option(
+    "--client-secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Its secret: the first line of this file, or the JSON file that Google gives.",
+)
+_no_browser = click.option("--no-browser", is_flag=True, help="Give consent on another device, or paste the answer.")
+
+
 @click.command()
 @click.argument("path", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--name", default="", help="How to call the place; its kind if not given.")
+@_name
 @options.passphrase_file
-@click.option("--kit", type=click.Path(dir_okay=False, path_type=Path), help="Write the emergency kit to this file.")
+@_kit
 @options.as_json
 def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None, as_json: bool) -> None:
     """A folder on this computer: another disk, a stick, a share, a folder that another program syncs.
@@ -39,7 +55,6 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
     passphrase, or opens the vault that is there already.
     """
     from chatkeep.cli import rooms
-    from chatkeep.cli.output import write_json
 
     _check_kit(kit)
     app = rooms.App()
@@ -51,14 +66,119 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
         installation=app.installation,
         name=name,
         passphrase=options.read_passphrase(passphrase_file, app.settings.passphrase),
-        ask=_ask if sys.stdin.isatty() and not as_json else None,
+        ask=_asking(as_json),
     )
-    if kit is not None and made.recovery_key:
-        _write_kit(kit, made)
+    _done(made, kit, as_json=as_json)
+
+
+def _cloud(provider: str, title: str, about: str) -> click.Command:
+    """The command that connects a folder in an account at a provider."""
+
+    def run(
+        name: str,
+        folder: str,
+        client_id: str,
+        client_secret_file: Path | None,
+        no_browser: bool,
+        passphrase_file: Path | None,
+        kit: Path | None,
+        as_json: bool,
+    ) -> None:
+        from chatkeep.cli import rooms
+
+        _check_kit(kit)
+        app = rooms.App()
+        passphrase = options.read_passphrase(passphrase_file, app.settings.passphrase)
+        id, secret = _client(client_id, client_secret_file)
+        from chatkeep.cli.consenting import consented
+        from chatkeep.connections import looking
+        from chatkeep.connections.connecting import connect_consented
+
+        if name:
+            looking.check_name(name)
+        location = {"folder": folder, "client_id": id}
+        row = consented(
+            app, provider, location=location, client_secret=secret, name=name, no_browser=no_browser, quiet=as_json
+        )
+        made = connect_consented(row, installation=app.installation, passphrase=passphrase, ask=_asking(as_json))
+        _done(made, kit, as_json=as_json)
+
+    run.__doc__ = (
+        f"A folder in your {title}. {about}\n\n"
+        "Your browser opens at a page where you allow access to that folder. Where there is no browser, --no-browser "
+        "shows an address and a code to use on another device.\n\n"
+        "A new vault gets a recovery key, which is shown once: keep it. CHATKEEP_PASSPHRASE or --passphrase-file "
+        "becomes its passphrase, or opens the vault that is there already."
+    )
+    _folder = click.option("--folder", default="Chatkeep", show_default=True, help="The folder there; made if needed.")
+    for option in (options.as_json, _kit, options.passphrase_file, _no_browser, _client_secret, _client_id, _folder):
+        run = option(run)
+    return click.command(provider)(_name(run))
+
+
+google_drive = _cloud("google-drive", "Google Drive", "Chatkeep sees what it put there itself, and nothing else.")
+dropbox = _cloud("dropbox", "Dropbox", "Chatkeep gets a folder of its own under Apps, and sees nothing else.")
+onedrive = _cloud("onedrive", "OneDrive", "Chatkeep gets a folder of its own under Apps, and sees nothing else.")
+
+
+@click.command()
+@options.connection_name
+@_client_id
+@_client_secret
+@_no_browser
+@options.as_json
+def reconnect(name: str, client_id: str, client_secret_file: Path | None, no_browser: bool, as_json: bool) -> None:
+    """Sign in anew at a place whose sign-in has ended. Everything that was saved stays.
+
+    It must be the same account; another one is refused, and nothing is changed.
+    """
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import one_line, say, write_json
+
+    app = rooms.App()
+    connection = app.connection(name)
+    id, secret = _client(client_id, client_secret_file)
+    from chatkeep.cli.consenting import consented
+    from chatkeep.connections import connecting
+
+    row = consented(
+        app,
+        connection.provider,
+        location={"client_id": id},
+        client_secret=secret,
+        reconnects=connection,
+        no_browser=no_browser,
+        quiet=as_json,
+    )
+    made = connecting.reconnect(row, installation=app.installation)
     if as_json:
         write_json(made)
     else:
-        _say_connected(made, kit)
+        say(f"{one_line(made.name)}: signed in again as {one_line(made.account)}")
+
+
+def _client(id: str, path: Path | None) -> tuple[str, str]:
+    """Id and secret of an own app. Raises WrongUse for a file that holds no secret."""
+    if path is None:
+        return id, ""
+    import json
+
+    from chatkeep.errors import WrongUse
+
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+        found = json.loads(text) if text.startswith("{") else None
+    except (OSError, ValueError) as error:
+        raise WrongUse(f"The file {path.name} cannot be read.") from error
+    app = {} if found is None else found.get("installed") or found.get("web") or {}
+    secret = text.partition("\n")[0].strip() if found is None else str(app.get("client_secret", ""))
+    if not secret:
+        raise WrongUse(f"The file {path.name} holds no client secret.")
+    return id or str(app.get("client_id", "")), secret
+
+
+def _asking(as_json: bool) -> Callable[[], str] | None:
+    return _ask if sys.stdin.isatty() and not as_json else None
 
 
 def _ask() -> str:
@@ -71,21 +191,15 @@ def _check_kit(kit: Path | None) -> None:
         raise click.UsageError(f"{kit} is there already; the emergency kit is not written over it.")
 
 
-def _write_kit(path: Path, made: Connected) -> None:
-    import os
+def _done(made: Connected, kit: Path | None, *, as_json: bool) -> None:
+    from chatkeep.cli.output import write_json
 
-    from chatkeep.connections.kit import emergency_kit
-
-    page = emergency_kit(
-        name=made.name,
-        provider=made.provider,
-        account=made.account,
-        vault=made.vault,
-        recovery_key=made.recovery_key,
-        made=datetime.now(UTC).date(),
-    )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(page)
+    if kit is not None and made.recovery_key:
+        kits.write(kit, made, made.recovery_key, vault=made.vault)
+    if as_json:
+        write_json(made)
+    else:
+        _say_connected(made, kit)
 
 
 def _say_connected(made: Connected, kit: Path | None) -> None:
@@ -93,133 +207,8 @@ def _say_connected(made: Connected, kit: Path | None) -> None:
 
     verb = "joined the vault at" if made.joined else "made a vault at"
     say(f"{one_line(made.name)}: {verb} {one_line(made.account)}")
-    if made.quota:
-        say(f"  {size(made.quota.free)} free of {size(made.quota.total)}")
+    if made.quota and made.quota.total is not None:
+        say(f"  {size(made.quota.free or 0)} free of {size(made.quota.total)}")
     if made.recovery_key:
-        say()
-        say("  Recovery key   " + click.style(made.recovery_key, bold=True))
-        say()
-        say("Print it or put it into your password manager now: it is shown this once and kept nowhere.")
-        say("If you lose the passphrase and the recovery key, nobody can open the vault, including us.")
-        if kit is not None:
-            say(f"The emergency kit with the key is in {kit}. Print it, then delete the file.")
+        kits.say_key(made.recovery_key, kit)
     say(f"Back up with: chatkeep backup {one_line(made.name)}")
-
-
-@click.group(invoke_without_command=True)
-@options.as_json
-@click.pass_context
-def connections(context: click.Context, as_json: bool) -> None:
-    """List connected places, and how they are.
-
-    "chatkeep connections test [NAME]" writes, reads and deletes a small object there.
-    """
-    if context.invoked_subcommand is not None:
-        return
-    from chatkeep.cli import rooms
-    from chatkeep.cli.output import say, table, write_json
-
-    rooms.App()
-    from chatkeep.connections import opening
-
-    found = [_facts(connection) for connection in opening.connections()]
-    if as_json:
-        write_json(found)
-    elif not found:
-        say("No place is connected: your chats are on this machine only.")
-        say("Connect one with: chatkeep connect folder PATH")
-    else:
-        rows = [(one["name"], one["provider"], _last(one), one["state"], one["account"]) for one in found]
-        table(rows, head=("Name", "Kind", "Last backup", "State", "Place"), wide=4)
-
-
-def _facts(connection: Connection) -> dict[str, Any]:
-    from chatkeep.connections import connecting
-
-    return {
-        "name": connection.name,
-        "provider": connection.provider,
-        "account": connection.account,
-        "quota": connecting.quota(connection),
-        "vault": connection.vault_id,
-        "connected_at": _time(connection.connected_at),
-        "backed_up_at": _time(connection.backed_up_at),
-        "checked_at": _time(connection.checked_at),
-        "state": connection.trouble or ("ready" if connection.backed_up_at else "no backup yet"),
-    }
-
-
-def _time(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else ""
-
-
-def _last(facts: dict[str, Any]) -> str:
-    from chatkeep.cli.output import when
-
-    return when(facts["backed_up_at"]) or "never"
-
-
-@connections.command("test")
-@options.connection_name
-@options.as_json
-def test_command(name: str, as_json: bool) -> int:
-    """Write, read and delete a small object, and look for the vault."""
-    from chatkeep.cli import rooms
-    from chatkeep.cli.output import one_line, say, write_json
-
-    app = rooms.App()
-    from chatkeep.connections import connecting
-
-    tested = connecting.test(app.connection(name), app.installation)
-    if as_json:
-        write_json(tested)
-        return DONE if tested.ok else FAILED
-    for step, took_ms in zip(tested.steps, tested.took_ms, strict=True):
-        say(f"  {step}: fine ({took_ms:,} ms)")
-    if tested.ok:
-        say(f"{tested.name} works.")
-        return DONE
-    click.echo(one_line(f"{tested.what} {tested.hint}"), err=True)
-    return FAILED
-
-
-@connections.command("rotate-secret")
-@options.as_json
-def rotate_secret(as_json: bool) -> None:
-    """Replace the secret of this machine and seal all sign-ins and keys anew.
-
-    Do it when somebody may have seen secret.key or CHATKEEP_KEY. Browsers that are signed in have to use a new link.
-    """
-    from chatkeep.cli import rooms
-    from chatkeep.cli.output import count, say, write_json
-
-    app = rooms.App()
-    from chatkeep.connections.rotating import replace_secret
-
-    number = replace_secret(app.secrets)
-    if as_json:
-        write_json({"sealed": number})
-    else:
-        say(f"{count(number, 'value')} sealed anew. What opened them before opens nothing any more.")
-
-
-@click.command()
-@click.argument("name")
-@options.yes
-@options.as_json
-def disconnect(name: str, yes: bool, as_json: bool) -> None:
-    """Forget a place and the key to its vault on this machine. What lies there stays."""
-    from chatkeep.cli import rooms
-    from chatkeep.cli.output import say, write_json
-
-    connection = rooms.App().connection(name)
-    from chatkeep.connections import connecting
-
-    if not yes and not as_json and sys.stdin.isatty():
-        click.echo("To connect again you will need the passphrase or the recovery key of the vault.", err=True)
-        click.confirm(f"Disconnect {name}?", abort=True, err=True)
-    what = connecting.disconnect(connection)
-    if as_json:
-        write_json({"name": name, "what": what})
-    else:
-        say(what)

@@ -21,6 +21,7 @@ class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How the backups at one place stand. up_to_date: nothing changed here since the last one.
 
     drilled_at, drill_ok: when a restore was last rehearsed, "" for never, and whether it brought everything back.
+    sign_in: that it has ended, or when it ends; "" where it goes on by itself.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
     drilled_at: str
     drill_ok: bool
     trouble: str
+    sign_in: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ def status(as_json: bool) -> int:
         checked = f"checked {when(place.checked_at)}" if place.checked_at else "never checked"
         drilled = _drilled(place)
         facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, drilled, place.trouble]
+        facts += [place.sign_in.rstrip("."), f"run chatkeep reconnect {place.name}"] if place.sign_in else []
         say(f"  {place.name}: " + "; ".join(filter(None, facts)))
     return DONE
 
@@ -99,7 +102,9 @@ def _status() -> Status:
 
 
 def _place(connection: Any, number: int) -> PlaceStatus:
-    report = connection.backed_up or {}
+    from chatkeep.connections.health import health
+
+    report, sign_in = connection.backed_up or {}, health(connection, now=datetime.now(UTC))
     is_current = bool(connection.backed_up_at) and connection.backed_up_change == number
     return PlaceStatus(
         name=connection.name,
@@ -110,6 +115,7 @@ def _place(connection: Any, number: int) -> PlaceStatus:
         drilled_at=_time(connection.drilled_at),
         drill_ok=bool((connection.drilled or {}).get("ok")),
         trouble=connection.trouble,
+        sign_in=sign_in.text if sign_in.state in ("ending", "over") else "",
     )
 
 
@@ -218,13 +224,13 @@ def _connections() -> Iterator[Finding]:
     from chatkeep.cli import rooms
 
     app = rooms.App()
-    from chatkeep.connections import connecting, opening
+    from chatkeep.connections import looking, opening
 
     found = opening.connections()
     if not found:
         yield Finding("Connections", "note", "None: your chats are on this machine only.")
     for connection in found:
-        tested = connecting.test(connection, app.installation)
+        tested = looking.test(connection, app.installation)
         level, text = ("fine", "can be written, read and deleted from") if tested.ok else ("problem", tested.what)
         yield Finding(f"Connection {connection.name}", level, text)
 

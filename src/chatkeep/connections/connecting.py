@@ -1,34 +1,35 @@
-"""Connecting a place: a new vault is made there, or the one that is there is joined. Testing and letting go of it."""
+"""Connecting a place: a new vault is made there, or the one that is there is joined. Signing in anew; letting go."""
 
 from __future__ import annotations
 
-import secrets
-import shutil
-import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from chatkeep import providers
+from chatkeep.connections.alone import alone
 from chatkeep.connections.installation import Installation
-from chatkeep.connections.models import Connection
-from chatkeep.connections.opening import MASTER_KEY, open_storage, vault_cache
-from chatkeep.connections.safe import Safe
-from chatkeep.errors import ChatkeepError, Damaged, NotFound, WrongUse
-from chatkeep.storage import Retrying, Storage
+from chatkeep.connections.keeping import TOKENS, KeptTokens
+from chatkeep.connections.looking import Quota, check_free, end, forget, look, probe, quota
+from chatkeep.connections.models import Connection, Consent, Note
+from chatkeep.connections.opening import (
+    CLIENT_ID,
+    MASTER_KEY,
+    open_storage,
+    seal_secrets,
+    secrets_of,
+    vault_cache,
+)
+from chatkeep.errors import NotFound, WrongUse
+from chatkeep.storage import Storage
 from chatkeep.vault import Vault, create, exists, open_vault
 
-TEST_SIZE = 1024
-
-
-class Quota(msgspec.Struct, frozen=True):
-    """Space at a place [bytes]."""
-
-    used: int
-    total: int
-    free: int
+Ask = Callable[[], str]
+"""Asks a person for the passphrase or recovery key of a vault that is there already."""
 
 
 class Connected(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +51,12 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
         return f"Connected(name={self.name!r}, provider={self.provider!r}, joined={self.joined})"
 
 
-class Tested(msgspec.Struct, frozen=True, kw_only=True):
-    """What a test of a place found out. steps: what was tried, in order; took_ms: each step [milliseconds]."""
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a place that was disconnected. revoked: the consent was ended at the provider."""
 
     name: str
-    ok: bool
-    steps: list[str]
-    took_ms: list[int]
-    what: str = ""
-    hint: str = ""
+    what: str
+    revoked: bool
 
 
 def connect(
@@ -68,7 +66,7 @@ def connect(
     installation: Installation,
     name: str = "",
     passphrase: str = "",
-    ask: Callable[[], str] | None = None,
+    ask: Ask | None = None,
 ) -> Connected:
     """Connect a place and open its vault, so that backups run without a question from now on.
 
@@ -77,133 +75,147 @@ def connect(
     Raises WrongUse when the name or the place is connected already or a secret is needed and nobody can be asked,
     WrongPassphrase, and what the provider raises. Nothing is connected then, and no vault is left half made.
     """
-    where = _location(provider, location)
-    _check_free(name, provider, where)
-    storage = Retrying(providers.open_storage(provider, where, new=True))
-    try:
+    row = _row(provider, location, installation)
+    check_free(name, provider, row.location)
+    with closing(open_storage(row, installation, new=True)) as storage:
         probe(storage)
-        joined = exists(storage)
-        recovery = ""
-        if joined:
-            vault = _join(storage, passphrase, ask, installation.home)
-        else:
-            cache = vault_cache(installation.home)
-            vault, key = create(storage, passphrase=passphrase or None, hostname=installation.host, cache=cache)
-            recovery = str(key)
-    finally:
-        storage.close()
-    made = _save(provider, where, vault, safe=installation.safe, name=name)
-    return Connected(
-        name=made.name,
-        provider=provider,
-        account=made.account,
-        quota=quota(made),
-        vault=vault.id,
-        joined=joined,
-        recovery_key=recovery,
-    )
+        vault, recovery_key = _vault(storage, passphrase, ask, installation)
+    return _save(row, vault, recovery_key, installation, name=name)
 
 
-def _location(provider: str, given: Mapping[str, str]) -> dict[str, str]:
+def _row(provider: str, given: Mapping[str, str], installation: Installation) -> Connection:
     kind = providers.provider(provider)
     where = {need: given[need] for need in kind.needs if given.get(need)}
     if "path" in where:
         where["path"] = str(Path(where["path"]).expanduser().resolve())
-    return where
+    hidden = {need: where.pop(need) for need in kind.secrets if need in where}
+    row = Connection(provider=provider, location=where, account=where.get("path", ""))
+    seal_secrets(row, hidden, installation)
+    return row
 
 
-def _check_free(name: str, provider: str, where: dict[str, str]) -> None:
-    for other in Connection.objects.all():
-        if name and other.name == name:
-            raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name with --name.")
-        if other.provider == provider and other.location == where:
-            raise WrongUse(
-                f"This place is connected already, as {other.name!r}.",
-                hint="To connect it anew, disconnect it first; what lies there stays.",
-            )
+def connect_consented(
+    consent: Consent, *, installation: Installation, passphrase: str = "", ask: Ask | None = None
+) -> Connected:
+    """Make a connection of a consent that was looked at (`looking.look`). The rest is as in `connect`.
+
+    Raises NotFound when somebody else did it meanwhile.
+    """
+    with alone(installation.home, f"{consent.uid}-connecting"):
+        if not Consent.objects.filter(pk=consent.pk).exists():
+            raise NotFound("This sign-in is not under way any more.", hint="It may be connected already.")
+        check_free(consent.name, consent.provider, consent.location, consent.account_id)
+        with closing(open_storage(consent, installation)) as storage:
+            vault, recovery_key = _vault(storage, passphrase, ask, installation)
+        with transaction.atomic(durable=True):
+            consent.refresh_from_db()
+            row = _become(consent)
+            made = _save(row, vault, recovery_key, installation, name=consent.name)
+            consent.delete()  # its notes are those of the connection now
+    return made
 
 
-def _join(storage: Storage, passphrase: str, ask: Callable[[], str] | None, home: Path) -> Vault:
+_CONSENTED = ("account", "account_id", "scopes", "consented_at", "ends_at", "ends_surely")
+
+
+def _become(consent: Consent) -> Connection:
+    row = Connection(uid=consent.uid, provider=consent.provider, location=consent.location)
+    row.secrets, row.tokens = bytes(consent.secrets), bytes(consent.tokens)
+    row.quota, row.quota_at = (consent.looked or {}).get("quota"), timezone.now()
+    for name in _CONSENTED:
+        setattr(row, name, getattr(consent, name))
+    return row
+
+
+def reconnect(consent: Consent, *, installation: Installation) -> Connected:
+    """Give a connection the new sign-in of a consent that was looked at. Nothing else of it changes.
+
+    Raises what look raises when it was not, NotFound when the place was disconnected meanwhile.
+    """
+    looked = consent.looked or msgspec.to_builtins(look(consent, installation))
+    row = Connection.objects.filter(uid=consent.reconnects, account_id=consent.account_id).first()
+    if row is None:
+        raise NotFound("The place was disconnected meanwhile.", hint="Connect it as a new one.")
+    with alone(installation.home, row.uid), transaction.atomic(durable=True):
+        row.refresh_from_db()
+        if row.location.get(CLIENT_ID) != consent.location.get(CLIENT_ID):  # another app knows other files
+            Note.objects.filter(owner=row.uid).delete()
+        tokens = msgspec.json.encode(KeptTokens(consent, installation).load())
+        row.tokens = installation.safe.seal(tokens, place=row.place(TOKENS))
+        row.location, row.quota, row.quota_at = consent.location, looked["quota"], timezone.now()
+        seal_secrets(row, secrets_of(consent, installation), installation)
+        for name in _CONSENTED:
+            setattr(row, name, getattr(consent, name))
+        row.signed_out, row.trouble = False, "" if looked["joined"] else "The vault is no longer in this place."
+        row.save()
+        forget(consent)
+    return _connected(row, joined=True)
+
+
+def _vault(storage: Storage, passphrase: str, ask: Ask | None, installation: Installation) -> tuple[Vault, str]:
+    """The vault in a place, joined or made; of one that was made also its recovery key."""
+    cache = vault_cache(installation.home)
+    if not exists(storage):
+        vault, key = create(storage, passphrase=passphrase or None, hostname=installation.host, cache=cache)
+        return vault, str(key)
     secret = passphrase or (ask() if ask else "")
     if not secret:
         raise WrongUse(
             "There is a vault in this place already, and its passphrase or recovery key is needed to join it.",
             hint="Give it with CHATKEEP_PASSPHRASE or --passphrase-file, or choose an empty folder.",
         )
-    return open_vault(storage, secret=secret, cache=vault_cache(home))
+    return open_vault(storage, secret=secret, cache=cache), ""
 
 
-def _save(provider: str, where: dict[str, str], vault: Vault, *, safe: Safe, name: str) -> Connection:
-    row = Connection(provider=provider, location=where, vault_id=vault.id, account=where.get("path", ""))
-    row.master_key = safe.seal(vault.master_key.to_bytes(), place=row.place(MASTER_KEY))
-    wanted = [name] if name else [provider, *(f"{provider}-{number}" for number in range(2, 1000))]
+def _save(row: Connection, vault: Vault, recovery_key: str, installation: Installation, *, name: str) -> Connected:
+    row.vault_id = vault.id
+    row.master_key = installation.safe.seal(vault.master_key.to_bytes(), place=row.place(MASTER_KEY))
+    wanted = [name] if name else [row.provider, *(f"{row.provider}-{number}" for number in range(2, 1000))]
     for row.name in wanted:
         try:
             with transaction.atomic():
                 row.save(force_insert=True)
         except IntegrityError:
             continue
-        return row
-    raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name with --name.")
+        return _connected(row, joined=not recovery_key, recovery_key=recovery_key)
+    raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name.")
 
 
-def quota(connection: Connection) -> Quota | None:
-    """The space at the place now, or None where nobody says."""
-    path = connection.location.get("path")
-    try:
-        found = shutil.disk_usage(path) if path else None
-    except OSError:
-        return None
-    return Quota(found.used, found.total, found.free) if found else None
-
-
-def probe(storage: Storage, *, step: Callable[[str], None] = lambda name: None) -> None:
-    """Write, read and delete a small object of random bytes.
-
-    Raises what the storage raises, and Damaged when it gives back something else than was written.
-    """
-    name, data = f"test-{secrets.token_hex(8)}", secrets.token_bytes(TEST_SIZE)
-    storage.put(name, data)
-    step("write")
-    try:
-        if storage.get(name) != data:
-            raise Damaged("The place gave back something else than was written.", hint="Do not keep backups there.")
-        step("read")
-    finally:
-        storage.delete(name)
-    step("delete")
-
-
-def test(connection: Connection, installation: Installation) -> Tested:
-    """Whether the place can be written, read and deleted from, and still holds the vault."""
-    begun = time.monotonic()
-    steps: list[str] = []
-    took_ms: list[int] = []
-
-    def passed(step: str) -> None:
-        steps.append(step)
-        took_ms.append(round((time.monotonic() - begun) * 1000) - sum(took_ms))
-
-    try:
-        storage = open_storage(connection, installation)
-        try:
-            passed("open")
-            probe(storage, step=passed)
-            if not exists(storage):
-                raise NotFound("The vault is no longer in this place.", hint="Look whether it was moved.")
-            passed("vault")
-        finally:
-            storage.close()
-    except ChatkeepError as error:
-        return Tested(name=connection.name, ok=False, steps=steps, took_ms=took_ms, what=error.what, hint=error.hint)
-    return Tested(name=connection.name, ok=True, steps=steps, took_ms=took_ms)
-
-
-def disconnect(connection: Connection) -> str:
-    """Forget the place and the key to its vault on this machine, and say what stays. Nothing is deleted there."""
-    place = connection.account or connection.provider
-    connection.delete()
-    return (
-        f"{connection.name} is disconnected: this machine has no key to its vault any more. The vault itself stays at "
-        f"{place} until you delete it; connect the same place again with the passphrase or the recovery key."
+def _connected(row: Connection, *, joined: bool, recovery_key: str = "") -> Connected:
+    return Connected(
+        name=row.name,
+        provider=row.provider,
+        account=row.account,
+        quota=quota(row),
+        vault=row.vault_id,
+        joined=joined,
+        recovery_key=recovery_key,
     )
+
+
+def disconnect(connection: Connection, installation: Installation) -> Left:
+    """Forget the place, its sign-in and the key to its vault on this machine, and say what stays.
+
+    The consent is ended at the provider where that can be done and no other place here rests on it. Nothing that was
+    backed up is deleted.
+    """
+    kind, place = providers.provider(connection.provider), connection.account or connection.provider
+    stays = "" if not kind.sign_in else _still_allowed(connection, kind.title, kind.sign_in.revocable_note)
+    revoked = end(connection, installation)
+    forget(connection)
+    said = [f"{connection.name} is disconnected: this machine has no key to its vault any more."]
+    if kind.sign_in:
+        said.append(f"{kind.title} was told to end the access." if revoked else stays)
+    where = f"in the folder {connection.location['folder']} of " if connection.location.get("folder") else "at "
+    said.append(
+        f"The vault itself stays {where}{place} until you delete it; connect the same place again with the passphrase "
+        "or the recovery key."
+    )
+    return Left(name=connection.name, what=" ".join(said), revoked=revoked)
+
+
+def _still_allowed(connection: Connection, title: str, note: str) -> str:
+    others = Connection.objects.filter(provider=connection.provider, account_id=connection.account_id)
+    if others.exclude(pk=connection.pk).exists():
+        return "The access to the account stays, because another place here uses it."
+    return note or f"{title} could not be told: to end the access, remove Chatkeep in the settings of your account."

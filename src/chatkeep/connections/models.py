@@ -44,7 +44,8 @@ class Connection(models.Model):
     uid: what jobs and sealed values refer to, for as long as the connection lasts.
     location: what the provider needs to open the place, {"path": "/media/stick/Chats"}, {"folder": "Chatkeep"}; where
         somebody signs in also "client_id", which app the consent was given to.
-    account, quota: as the provider said when it was last asked, the quota at quota_at. account_id: which account it is, for ever.
+    account, quota: as the provider said when it was last asked, the quota at quota_at. account_id: which account it
+        is, for ever.
     secrets: what the provider needs and nobody may see, sealed, {"password": …}; of an own app "client_secret".
     tokens: the sign-in, sealed. scopes: what it allows. consented_at: when it was given; ends_at: when it ends, as the
         provider said (ends_surely) or as it does for apps on trial. signed_out: the provider no longer accepts it.

@@ -66,20 +66,7 @@ def open_storage(row: Connection | Consent, installation: Installation, *, new: 
     """
     means = means_of(row, installation)
     settings = {**row.location, **secrets_of(row, installation)}
-    storage = Retrying(providers.open_storage(row.provider, settings, new=new, means=means))
-    return SignedIn(storage, means.access) if means else storage
-
-
-class SignedIn(Around):
-    """A storage at an account: closing it also lets go of the line to the sign-in."""
-
-    def __init__(self, inner: Storage, access: Access) -> None:
-        super().__init__(inner)
-        self._access = access
-
-    def close(self) -> None:
-        super().close()
-        self._access.close()
+    return Retrying(providers.open_storage(row.provider, settings, new=new, means=means))
 
 
 def means_of(row: Connection | Consent, installation: Installation) -> Means | None:

@@ -94,6 +94,8 @@ def noting(row: Consent) -> Iterator[None]:
         told = _told(error, row)
         row.trouble, row.told, row.hint = _why(told), told.what[:500], told.hint[:500]
         row.save(update_fields=["trouble", "told", "hint"])
+        if told is error:
+            raise
         raise told from error
 
 

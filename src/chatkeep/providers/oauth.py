@@ -53,6 +53,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     revoke_with_access: the access token is revoked, sent as Authorization, and the refresh token falls with it.
     revocable_note: where nothing can be revoked from here, what the person does instead.
     trial_days: a consent to an app that is on trial at the provider ends after so many days. 0: there is no trial.
+    trial_note: why that is, and what the person does against it.
     """
 
     authorize: str
@@ -70,6 +71,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     revoke_with_access: bool = False
     revocable_note: str = ""
     trial_days: int = 0
+    trial_note: str = ""
 
 
 class Client(msgspec.Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from chatkeep.errors import SignInAgain
 from chatkeep.providers.http import Endpoints, Http
 from chatkeep.providers.oauth import Client, NoConsent, SignIn, authorize_address, exchange
@@ -17,13 +19,9 @@ def rehearse(sign_in: SignIn, client: Client, *, redirect: str, endpoints: Endpo
     some of this only to people who signed in is believed; what it then says is told when it happens.
     Raises NoConsent with why "client" or "redirect", and Refused, Unavailable, SlowDown.
     """
-    try:
+    with suppress(SignInAgain):  # the app is known, and the code is not
         exchange(sign_in, client, code=_MADE_UP, verifier=_MADE_UP, redirect=redirect, endpoints=endpoints)
-    except SignInAgain:  # the app is known, and the code is not
-        pass
-    page = authorize_address(
-        sign_in, client, redirect=redirect, state=_MADE_UP, verifier=_MADE_UP, endpoints=endpoints
-    )
+    page = authorize_address(sign_in, client, redirect=redirect, state=_MADE_UP, verifier=_MADE_UP, endpoints=endpoints)
     http = Http(endpoints)
     try:
         answer = http.request("GET", page, authorised=False, expects="anything")

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from chatkeep import operations
-from chatkeep.connections import connecting, opening
+from chatkeep.connections import connecting, looking, opening
 from chatkeep.connections.kit import emergency_kit
 from chatkeep.connections.models import Connection
 from chatkeep.errors import ChatkeepError, WrongUse
@@ -35,7 +35,7 @@ def _place(connection: Connection) -> dict[str, Any]:
     running = Job.objects.filter(subject=connection.subject, state__in=OPEN).first()
     return {
         "connection": connection,
-        "quota": connecting.quota(connection),
+        "quota": looking.quota(connection),
         "running": Shown(running) if running else None,
     }
 
@@ -79,9 +79,11 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
             arguments["read_data"] = request.POST.get("read_data") == "1"
         return redirect("run", queue.enqueue(doing, connection.subject, arguments, by=BY).pk)
     if doing == "test":
-        return render(request, "pages/tested.html", {"tested": connecting.test(connection, held.installation())})
+        return render(request, "pages/tested.html", {"tested": looking.test(connection, held.installation())})
     if doing == "disconnect":
-        return render(request, "pages/disconnected.html", {"what": connecting.disconnect(connection)})
+        return render(
+            request, "pages/disconnected.html", {"what": connecting.disconnect(connection, held.installation()).what}
+        )
     raise WrongUse("That cannot be done with a place.")
 
 

@@ -30,6 +30,8 @@ SIGN_IN = SignIn(
     parameters={"access_type": "offline", "prompt": "consent"},
     redirect_host="127.0.0.1",
     secret=True,
+    trial_days=7,
+    trial_note='Google ends sign-ins after seven days while the project of your app is in "Testing": publish it there.',
 )
 
 

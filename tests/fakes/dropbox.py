@@ -85,6 +85,7 @@ class Account:
     person: Person
     tree: Tree
     quota: int = 2 * 2**30
+    team: dict[str, Any] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
     jobs: dict[str, tuple[int, Callable[[], dict[str, Any]]]] = field(default_factory=dict)
@@ -318,10 +319,11 @@ class DropboxFake:
 
     @route("users/get_space_usage", "rpc", ACCOUNT)
     def _usage(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
+        individual = {".tag": "individual", "allocated": account.quota}
         with self._lock:
             return {
                 "used": account.tree.used,
-                "allocation": {".tag": "individual", "allocated": account.quota},
+                "allocation": {".tag": "team", **account.team} if account.team else individual,
             }
 
     # Routes: what is there

@@ -124,7 +124,8 @@ class DropboxFake:
     job_polls: how often a job is still in progress.
     parents_in_lower_case: display paths are right in their last part only.
     forgets_sessions: a session is gone once its file is there.
-    renames: bends a path that is written to.
+    renames: bends a path that is written to. spoils: other bytes are kept than were sent.
+    before: called with the route of each call, before anything is done.
     """
 
     hosts = (API, CONTENT, NOTIFY, "api.dropbox.com", "www.dropbox.com")
@@ -142,6 +143,8 @@ class DropboxFake:
         self.job_polls = 1
         self.parents_in_lower_case = False
         self.forgets_sessions = True
+        self.before: Callable[[str], None] = lambda route: None
+        self.spoils = False
         self.renames: Callable[[str], str] = lambda name: name
         self.redirects = {RCLONE_RETURN, *(f"http://localhost:{port}/connect/return" for port in (8765, 8766, 8767))}
         self.people = {
@@ -260,6 +263,7 @@ class DropboxFake:
             return _plain(405, "Method not allowed.")
         with self._lock:
             self.calls.append(request.path.removeprefix("/2/"))
+            self.before(request.path.removeprefix("/2/"))
             if self._pauses:
                 return self._pause(*self._pauses.pop())
         account = self._who(request, found)
@@ -415,7 +419,8 @@ class DropboxFake:
         entries, rest = cursor.waiting[:size], cursor.waiting[size:]
         following = Cursor(cursor.path, cursor.deep, cursor.limit, cursor.at, rest)
         entries = [self._told(entry) for entry in entries]
-        return {"entries": entries, "cursor": self._keep(account, following), "has_more": bool(rest)}
+        more = bool(rest or account.tree.since(cursor.at, cursor.path, deep=cursor.deep))
+        return {"entries": entries, "cursor": self._keep(account, following), "has_more": more}
 
     def _cursor(self, account: Account, arg: dict[str, Any]) -> Cursor:
         cursor = account.cursors.get(arg["cursor"])
@@ -571,6 +576,8 @@ class DropboxFake:
                 if not commit.get("autorename"):
                     raise Wrong("conflict", "file")
                 path = _other(tree, path)
+            if self.spoils:
+                data += b"!"
             node = tree.write(self.renames(path), data, modified=commit.get("client_modified") or "")
             return self._told(node.metadata(tag=False))
 

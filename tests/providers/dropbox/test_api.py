@@ -132,7 +132,7 @@ def test_a_strangers_page_in_the_place_of_dropbox_is_no_answer(storage: Dropbox,
         storage.listing()
     with pytest.raises(Unavailable):
         storage.put("a", b"x")
-    with pytest.raises(ChatkeepError):
+    with pytest.raises(Unavailable):
         storage.get("a")
 
 

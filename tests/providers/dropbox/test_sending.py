@@ -127,10 +127,44 @@ def test_an_upload_that_dropbox_forgot_is_begun_anew(
     assert fake.files() == {"/Chatkeep/a": LARGE}
 
 
-def test_a_session_that_is_lost_under_way_is_begun_anew(storage: Dropbox, fake: DropboxFake) -> None:
-    fake.during_commit = lambda: (fake.account().sessions.clear(), setattr(fake, "during_commit", lambda: None))[1]
+@pytest.mark.parametrize("route", ["append_v2", "finish"])
+def test_a_session_that_is_lost_under_way_is_begun_anew(storage: Dropbox, fake: DropboxFake, route: str) -> None:
+    def forget(called: str) -> None:
+        if called.endswith(route):
+            fake.before = lambda called: None
+            fake.account().sessions.clear()
+
+    fake.before = forget
     storage.put("a", LARGE)
     assert fake.files() == {"/Chatkeep/a": LARGE}
+
+
+def test_sessions_that_are_always_lost_are_given_up(storage: Dropbox, fake: DropboxFake) -> None:
+    fake.before = lambda called: fake.account().sessions.clear()
+    with pytest.raises(Unavailable):
+        storage.put("a", LARGE)
+
+
+def test_a_session_that_never_gets_on_is_given_up(storage: Dropbox, dropbox_fake: Cloud) -> None:
+    stuck = b'{"error_summary": "", "error": {".tag": "incorrect_offset", "correct_offset": 0}}'
+    json = {"Content-Type": "application/json"}
+    dropbox_fake.faults.fail("append_v2", 409, headers=json, body=stuck, times=1000)
+    with pytest.raises(Unavailable):
+        storage.put("a", LARGE)
+    dropbox_fake.faults.clear()
+    dropbox_fake.faults.fail("append_v2", 409, headers=json, body=b'{"error": {".tag": "other"}}')
+    with pytest.raises(Unavailable):
+        storage.put("a", LARGE)
+
+
+@pytest.mark.parametrize("many", [1, 6])
+def test_what_dropbox_keeps_otherwise_than_it_was_sent_is_taken_away(
+    storage: Dropbox, fake: DropboxFake, many: int
+) -> None:
+    fake.spoils = True
+    with pytest.raises(Unavailable, match="not what was sent"):
+        storage.put_many({f"{i}": b"x" for i in range(many)})
+    assert "/Chatkeep/0" not in fake.files()
 
 
 _KILLED = """

@@ -146,6 +146,20 @@ def test_a_listing_starts_over_when_its_cursor_was_reset(
         storage.listing()
 
 
+def test_what_is_deleted_while_it_is_listed_is_not_listed(storage: Dropbox, fake: DropboxFake) -> None:
+    fake.page_limit = 7
+    storage.put_many({f"{folder}/{i}": b"" for folder in "abc" for i in range(9)})
+
+    def meanwhile(route: str) -> None:
+        if route.endswith("continue"):
+            fake.before = lambda route: None
+            fake.remove("/Chatkeep/a")
+            fake.remove("/Chatkeep/c/8")
+
+    fake.before = meanwhile
+    assert _names(storage) == sorted([f"b/{i}" for i in range(9)] + [f"c/{i}" for i in range(8)])
+
+
 def test_a_listing_whose_page_fails_raises(storage: Dropbox, dropbox_fake: Cloud, fake: DropboxFake) -> None:
     fake.page_limit = 7
     storage.put_many({f"{i:03}": b"" for i in range(40)})
@@ -210,6 +224,15 @@ def test_without_notes_a_deletion_means_that_all_must_be_listed(
     assert opened(notes=MemoryNotes()).changes(cursor).complete is False
 
 
+def test_notes_that_cannot_be_read_are_as_none(storage: Dropbox, opened: Opened, fake: DropboxFake) -> None:
+    storage.put("a/b", b"")
+    cursor = storage.changes("").cursor
+    spoilt = MemoryNotes()
+    spoilt.put("folders:chatkeep", b"{not json")
+    fake.remove("/Chatkeep/a")
+    assert opened(notes=spoilt).changes(cursor).complete is False
+
+
 def test_folders_that_two_processes_learned_are_both_remembered(
     storage: Dropbox, opened: Opened, fake: DropboxFake, notes: MemoryNotes
 ) -> None:
@@ -265,6 +288,32 @@ def test_an_answer_that_breaks_off_is_unavailable(storage: Dropbox, dropbox_fake
         storage.get("a")
     with pytest.raises(Unavailable):
         storage.get("a", start=10, length=50_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "more"),
+    [
+        (206, '{"size": 100, "content_hash": ""}', {"Content-Range": "bytes 40-49/100"}),
+        (206, '{"size": 100, "content_hash": ""}', {}),
+        (206, '{"size": 100, "content_hash": ""}', {"Content-Range": "bytes 10-24/100"}),
+        (200, '{"size": 15, "content_hash": ""}', {}),
+        (200, "no json", {}),
+        (200, "[]", {}),
+    ],
+)
+def test_another_part_than_was_asked_for_is_not_taken(
+    storage: Dropbox, dropbox_fake: Cloud, status: int, told: str, more: dict[str, str]
+) -> None:
+    headers = {"Content-Type": "application/octet-stream", "Dropbox-API-Result": told, **more}
+    dropbox_fake.faults.fail("files/download", status, headers=headers, body=b"0123456789", times=2)
+    with pytest.raises(Unavailable):
+        storage.get("a", start=10, length=15)
+
+
+def test_a_part_is_cut_out_where_dropbox_gives_all(storage: Dropbox, dropbox_fake: Cloud) -> None:
+    headers = {"Content-Type": "application/octet-stream", "Dropbox-API-Result": '{"size": 10, "content_hash": ""}'}
+    dropbox_fake.faults.fail("files/download", 200, headers=headers, body=b"0123456789")
+    assert storage.get("a", start=3, length=4) == b"3456"
 
 
 def test_a_part_of_a_file_larger_than_any_object_is_read(storage: Dropbox, fake: DropboxFake) -> None:

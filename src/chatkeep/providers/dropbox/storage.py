@@ -161,7 +161,7 @@ class Dropbox:
             if response.status == 409:
                 conflict(response).of(name)
             try:
-                check_whole(response.body, _result(response).get("content_hash"), name)
+                check_whole(response.body, _result(response)["content_hash"], name)
             except Damaged:
                 if attempt == 2:
                     raise
@@ -438,17 +438,19 @@ def _left(paths: list[str], told: Entry) -> list[str]:
 
 
 def _result(response: Response) -> Entry:
-    """What Dropbox says of the file whose bytes these are."""
+    """What Dropbox says of the file whose bytes these are. Raises Unavailable if it was not Dropbox that answered."""
     try:
-        told = msgspec.json.decode(response.headers.get("dropbox-api-result", "{}"))
+        told = msgspec.json.decode(response.headers.get("dropbox-api-result", ""), type=dict[str, Any])
     except msgspec.DecodeError:
         told = {}
-    return told if isinstance(told, dict) else {}
+    if "size" not in told or "content_hash" not in told:
+        raise Unavailable("Something else answered in the place of Dropbox.")
+    return told
 
 
 def _slice(response: Response, start: int, length: int | None, name: str) -> bytes:
     """The bytes asked for. Raises Unavailable when it is fewer of them, or others."""
-    size = int(_result(response).get("size", -1))
+    size = int(_result(response)["size"])
     body = response.body
     if response.status == 200:  # all of it, although a part was asked for
         body = body[start : None if length is None else start + length]

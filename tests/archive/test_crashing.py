@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from archive.talks import take, take_one, talk
 from chatkeep.archive import Archive, index
+from chatkeep.archive.files import Files
 from chatkeep.errors import QuotaFull
 from chatkeep.model import Conversation, encode
 from chatkeep.records import Loaded
@@ -76,6 +79,34 @@ def test_a_failed_write_takes_back_all_of_its_transaction(tmp_path: Path) -> Non
         assert archive.count() == 1
         assert archive.check() == []
         assert take(archive, talk("sea", ["boats"])).added == 1
+
+
+def test_when_the_index_fails_nobody_else_may_write_before_the_files_are_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, refused = threading.Event(), []
+    settle = Files.settle
+
+    def fail(*_: object) -> None:
+        failing.set()
+        raise sqlite3.IntegrityError("the index is broken")
+
+    def settle_slowly(self: Files) -> list[tuple[str, int]]:
+        failing.wait()
+        with contextlib.closing(sqlite3.connect(tmp_path / "archive.sqlite3", timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as wrong:
+                refused.append(str(wrong))
+        return settle(self)
+
+    with Archive.open(tmp_path) as archive:
+        monkeypatch.setattr(index, "put_in_all", fail)
+        monkeypatch.setattr(Files, "settle", settle_slowly)
+        with pytest.raises(sqlite3.IntegrityError):
+            take(archive, talk("sea", ["boats"]))
+        assert refused == ["database is locked"]
+        assert archive.count() == 0
 
 
 def test_an_operation_cut_off_before_anything_was_written_can_be_listed_and_undone(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Writer:
         self.files = files
         self.db = connect(path, cache_kib=24_576)
         self.reader = connect(path, cache_kib=4096)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-index")
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="chatkeep-index")
         self._running: Future[None] | None = None
         self._batch = _Batch()
         self._waiting: dict[str, Put] = {}
@@ -250,13 +250,19 @@ class Writer:
         self._running = self._pool.submit(self._complete, written)
 
     def _complete(self, written: _Transaction) -> None:
-        """The second half of a batch, on the other thread: the documents, the index, the files, the commit."""
+        """The second half of a batch, on the other thread: the documents, the index, the files, the commit.
+
+        The files wait for the disk meanwhile, on a thread of their own.
+        """
+        settling = self._pool.submit(self.files.settle)
         try:
             with explained():
-                written.insert_contents()
-                index.put_in_all(self.db, written.to_index)
-                self.db.execute("DELETE FROM temp.treated")
-                kept = self.files.settle()
+                try:
+                    written.insert_contents()
+                    index.put_in_all(self.db, written.to_index)
+                    self.db.execute("DELETE FROM temp.treated")
+                finally:
+                    kept = settling.result()  # nothing is moved any more once the write lock is let go
                 self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
                 self.db.execute("COMMIT")
         except BaseException:

@@ -23,8 +23,9 @@ HEAD = """# All commands
 
 This page is generated from the commands themselves (`make fix`); the examples lie in `docs/examples/`.
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with problems. With `--json` the answer is one JSON value on standard
-output, an error one JSON object on standard error, and progress is silent.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with problems, 130 stopped with Ctrl-C. With
+`--json` the answer is one JSON value on standard output, an error one JSON object on standard error, and progress is
+silent.
 """
 
 

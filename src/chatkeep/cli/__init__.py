@@ -1,7 +1,8 @@
 """The command line, for people and for scripts.
 
-Every command has `--json`; the exit code is 0 done, 1 failed, 2 wrong use, 3 done with problems. Results go to standard
-output; progress, questions and errors to standard error. A command loads what it needs and no more.
+Every command has `--json`; the exit code is 0 done, 1 failed, 2 wrong use, 3 done with problems, 130 stopped
+with Ctrl-C, as shells have it. Results go to standard output; progress, questions and errors to standard error. A
+command loads what it needs and no more.
 """
 
 from __future__ import annotations

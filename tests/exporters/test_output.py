@@ -92,3 +92,35 @@ def test_large_pieces_are_written_whole(tmp_path: Path) -> None:
         assert out.write("deep/er/a.bin", iter([data, b"end"])) == len(data) + 3
     assert (tmp_path / "out" / "deep" / "er" / "a.bin").read_bytes() == data + b"end"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["deep"]
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip", "out.json"])
+def test_the_next_export_to_a_place_removes_what_a_killed_one_left_there_a_day_ago(name: str, tmp_path: Path) -> None:
+    def unfinished() -> list[Path]:
+        with output(tmp_path / name, stream=io.BytesIO()) as out:
+            out.write("a.json", [b"{}"])
+            return list(tmp_path.rglob("*.chatkeep-????????"))
+
+    (left,) = unfinished()
+    own = left.with_name(f"{left.name[:-8]}of-my-own")
+    own.write_text("a person's")
+    if name == "out":
+        left.mkdir()
+        (left / "file").write_bytes(b"half")
+    else:
+        left.write_bytes(b"half")
+    assert left in unfinished()  # it may still run
+    for path in (left, own):
+        os.utime(path, (1, 1))
+    assert left not in unfinished()
+    assert own.exists()
+
+
+def test_a_folder_of_the_name_of_an_unfinished_export_keeps_what_is_not_ours(tmp_path: Path) -> None:
+    odd = tmp_path / ".chatkeep-0123abcd"
+    odd.mkdir()
+    (odd / "letter.txt").write_text("mine")
+    os.utime(odd, (1, 1))
+    with Folder(tmp_path) as out:
+        out.write("a.txt", [b"a"])
+    assert (odd / "letter.txt").read_text() == "mine"

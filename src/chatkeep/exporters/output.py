@@ -2,15 +2,17 @@
 
 Each takes named texts and files. What stands under its final name is complete: files are written beside and renamed,
 a zip or single file appears at the end. When something fails, what was begun is removed; in a folder, files that were
-complete stay.
+complete stay. What a program left that was killed is removed by the next export to the same place, a day later.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
+import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +26,8 @@ _PACKED = frozenset(
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a zip of equal conversations has equal bytes
 _PIECE = 1 << 20
+_UNFINISHED = ".chatkeep-"
+_STALE_S = 86_400
 
 
 class Output(Protocol):
@@ -56,7 +60,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._root = path
-        self._staging = path / f".chatkeep-{secrets.token_hex(4)}"
+        self._staging = path / f"{_UNFINISHED}{secrets.token_hex(4)}"
         self._known: set[Path] = set()
 
     def write(self, name: str, pieces: Iterable[bytes]) -> int:
@@ -85,6 +89,7 @@ class Folder:
             raise WrongUse(f"{self._root.name} is a file, not a folder.") from error
         except PermissionError as error:
             raise _refused(self._root) from error
+        _sweep(self._root, _UNFINISHED)
         return self
 
     def __exit__(
@@ -102,7 +107,8 @@ class _Whole:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._beside = path.with_name(f".{path.name[:80]}-{secrets.token_hex(4)}")
+        self._begins = f".{path.name[:80]}{_UNFINISHED}"
+        self._beside = path.with_name(f"{self._begins}{secrets.token_hex(4)}")
         self._file: BinaryIO | None = None
 
     def _opened(self) -> BinaryIO:
@@ -113,6 +119,7 @@ class _Whole:
             self._file = self._beside.open("xb")
         except PermissionError as error:
             raise _refused(self._path.parent) from error
+        _sweep(self._path.parent, self._begins)
         return self._file
 
     def _closed(self, error: BaseException | None) -> None:
@@ -228,6 +235,19 @@ def output_at(place: str | Path, *, stream: BinaryIO, suffixes: Iterable[str]) -
 
 
 # ------------------------------------------------------------------ writing
+
+
+def _sweep(folder: Path, beginning: str) -> None:
+    """Removes what has a name of an unfinished export and was not written to for a day; nothing else is touched."""
+    name = re.compile(re.escape(beginning) + "[0-9a-f]{8}")
+    with contextlib.suppress(OSError):  # whoever may write there may not always look, or remove
+        for left in [Path(entry) for entry in os.scandir(folder) if name.fullmatch(entry.name)]:
+            if left.stat().st_mtime < time.time() - _STALE_S:
+                if left.is_dir():
+                    (left / "file").unlink(missing_ok=True)
+                    left.rmdir()
+                else:
+                    left.unlink()
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> int:

@@ -68,15 +68,22 @@ def loaded(found: Iterable[VaultDocument | Problem]) -> dict[str, bytes]:
     return kept
 
 
-class Restic:
-    """Stock restic, looking at the vault in a folder."""
+def restics() -> list[str]:
+    """Every stock restic that can be asked: the system's, those of `make restics`, and those that RESTICS names."""
+    fetched = sorted((Path(__file__).parents[2] / ".venv" / "restic").glob("restic-*"))
+    return ["/usr/bin/restic", *map(str, fetched), *filter(None, os.environ.get("RESTICS", "").split(os.pathsep))]
 
-    def __init__(self, place: Path, *, password: str = PASSPHRASE) -> None:
+
+class Restic:
+    """Stock restic, looking at the vault in a folder. program: which one; the system's if not said."""
+
+    def __init__(self, place: Path, *, password: str = PASSPHRASE, program: str = "/usr/bin/restic") -> None:
         self.vault = place / "Vault"
+        self._program = program
         self._environment = {**os.environ, "RESTIC_PASSWORD": password, "HOME": str(place)}
 
     def run(self, *arguments: str, fails: bool = False) -> str:
-        command = ["/usr/bin/restic", "-r", str(self.vault), "--no-cache", *arguments]
+        command = [self._program, "-r", str(self.vault), "--no-cache", *arguments]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr

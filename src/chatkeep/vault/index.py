@@ -288,6 +288,11 @@ class Index:
             sizes[name.hex()] = sum(self._lengths[first:end]) + header_length(end - first, compressed)
         return sizes
 
+    def packed_blobs(self, pack: int) -> list[PackedBlob]:
+        """The blobs of a pack as they lie in it."""
+        blobs = [PackedBlob(i, kind, at.offset, at.length, at.size) for kind, i, at in self.blobs_of(pack)]
+        return sorted(blobs, key=lambda blob: blob.offset)
+
     def packs_by_name(self) -> dict[str, int]:
         """The row of each pack by its name."""
         return {name.hex(): row for row, name in enumerate(self._packs)}

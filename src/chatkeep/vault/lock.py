@@ -49,6 +49,8 @@ class SharedLock:
         self._host = host
         self._name = ""
         self._taken = objects.clock()
+        self.moment = self._taken
+        """When the lock was put, by the clock of the storage where it tells."""
         self._unwatch: Callable[[], None] = lambda: None
 
     def __enter__(self) -> SharedLock:
@@ -88,7 +90,7 @@ class SharedLock:
         )
         self._name, data = seal_json(self._objects.seal, value)
         self._unwatch = watch(self._objects.storage, FOLDER + self._name)  # first: it may be killed in the put
-        self._objects.put(FOLDER + self._name, data)
+        self.moment = self._objects.put(FOLDER + self._name, data).modified or self._taken
 
     def _remove(self) -> None:
         with contextlib.suppress(ChatkeepError):  # it grows stale by itself

@@ -17,7 +17,7 @@ import msgspec
 import zstandard
 
 from chatkeep.errors import Damaged, NotFound, Problem
-from chatkeep.storage import Counting, Storage
+from chatkeep.storage import Counting, Storage, StoredObject
 from chatkeep.vault import index as indexes
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.cache import Cache
@@ -102,6 +102,8 @@ class Objects:
         self._carried: dict[str, SnapshotObject] = {}
         self.packs_of: dict[str, list[bytes]] = {}
         """The packs that each index object names."""
+        self.read_everything = False
+        """Whether every snapshot that was listed last could be read."""
         self._searched = False
         for name in self.cache.names("index"):
             self._take_index(name, self._cached(f"index/{name}", Columns))
@@ -109,6 +111,13 @@ class Objects:
     @property
     def problems(self) -> list[Problem]:
         return list(self._problems.values())
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        """Remove objects, in as few requests as the storage can, and know that they went."""
+        listed = list(names)
+        self.storage.delete_many(listed)
+        for name in listed:
+            self.names.went(name)
 
     def _trouble(self, name: str, what: str) -> None:
         self._problems[name] = Problem(f"vault, object {name[:30]}", what)
@@ -122,10 +131,11 @@ class Objects:
 
     # Objects by name
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes) -> StoredObject:
         """Write an object and know of it."""
-        self.storage.put(name, data)
+        stored = self.storage.put(name, data)
         self.names.came(name)
+        return stored
 
     def delete(self, name: str) -> None:
         """Remove an object and know that it went."""
@@ -168,6 +178,7 @@ class Objects:
         looked: where there is a feed, the last look is recent enough.
         """
         names = self.names.of(snapshots.FOLDER, looked=looked)
+        self.snapshot_objects = {name: kept for name, kept in self.snapshot_objects.items() if name in names}
         self._snapshots = {name: kept for name, kept in self._snapshots.items() if name in names}
         for name in names:
             if name not in self._snapshots and (found := self._cached(f"snapshots/{name}", SnapshotObject)):
@@ -183,6 +194,11 @@ class Objects:
             self._take_snapshot(name, found)
             self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
         self.cache.keep_only("snapshots", names)
+        self.read_everything = len(self._snapshots) == len(names)
+        return self.known_snapshots()
+
+    def known_snapshots(self) -> list[Snapshot]:
+        """The snapshots that the last look saw, oldest first."""
         return sorted(self._snapshots.values(), key=lambda s: (s.time, s.sequence))
 
     def _take_snapshot(self, name: str, found: SnapshotObject) -> None:

@@ -46,7 +46,7 @@ class Pack(msgspec.Struct, frozen=True):
 
 
 class PackBuilder:
-    """Collects sealed, compressed blobs of one kind into a pack."""
+    """Collects sealed blobs of one kind into a pack."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind: Kind = kind
@@ -55,7 +55,7 @@ class PackBuilder:
         self._blobs: list[PackedBlob] = []
 
     def add(self, blob_id: bytes, sealed: bytes, *, size: int) -> None:
-        """Put a blob at the end. size: of its plain text [bytes]."""
+        """Put a blob at the end. size: of its plain text [bytes], 0 if it is not compressed."""
         self._blobs.append(PackedBlob(blob_id, self.kind, self.length, len(sealed), size))
         self._parts.append(sealed)
         self.length += len(sealed)
@@ -66,8 +66,12 @@ class PackBuilder:
 
     def finish(self, seal: Seal) -> Pack:
         """The pack, ready to be put."""
-        code = 2 if self.kind == "data" else 3
-        header = seal.seal(b"".join(_COMPRESSED.pack(code, b.length, b.size, b.id) for b in self._blobs))
+        code = 0 if self.kind == "data" else 1
+        entries = (
+            _COMPRESSED.pack(code + 2, b.length, b.size, b.id) if b.size else _PLAIN.pack(code, b.length, b.id)
+            for b in self._blobs
+        )
+        header = seal.seal(b"".join(entries))
         data = b"".join([*self._parts, header, _LENGTH.pack(len(header))])
         return Pack(hashlib.sha256(data).hexdigest(), data, self._blobs)
 

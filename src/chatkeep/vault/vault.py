@@ -14,6 +14,7 @@ from chatkeep.vault import check as checking
 from chatkeep.vault import config as configs
 from chatkeep.vault import diff, keys, load, save
 from chatkeep.vault import snapshot as snapshots
+from chatkeep.vault import tidy as tidying
 from chatkeep.vault.cache import Cache
 from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
@@ -24,10 +25,12 @@ from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.readme import README
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey
+from chatkeep.vault.retention import Policy
 from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey, Seal
 from chatkeep.vault.sealed import unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
+from chatkeep.vault.tidy import Tidied
 from chatkeep.vault.tree import Node
 from chatkeep.vault.trees import MANIFEST, TOMBSTONES, Trees
 
@@ -220,6 +223,32 @@ class Vault:
         found = msgspec.json.decode(load.load_file(self._objects, node), type=dict[str, object])
         counts = msgspec.convert(found.get("counts"), type=dict[str, int])
         return Manifest(counts=counts, host=snapshot.host, sequence=snapshot.sequence, parent=snapshot.parent)
+
+    def tidy(
+        self,
+        policy: Policy | None = None,
+        *,
+        host: str,
+        all_devices: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> Tidied:
+        """Forget snapshots by a policy, remove what no snapshot needs, merge what is small.
+
+        host: this device; only its snapshots are judged, unless all_devices. Snapshots of other programs always stay.
+        What nothing needs is doomed first and deleted a day later, by the next call. dry_run: only say what would go.
+        progress: called with what it does now. It can be stopped anywhere and run again.
+        Raises Busy when anybody else works on the vault, and what the storage raises.
+        """
+        policy = policy or Policy()
+        if dry_run:
+            return tidying.preview(self._objects, policy, host=host, all_devices=all_devices)
+        told = progress or (lambda doing: None)
+        return tidying.tidy(self._objects, policy, host=host, all_devices=all_devices, progress=told)
+
+    def needs_tidying(self, *, host: str, policy: Policy | None = None) -> bool:
+        """Whether there is enough to tidy, by what is known already: no request."""
+        return tidying.due(self._objects, policy or Policy(), host)
 
     def check(
         self, *, read_data: bool = False, sample_percent: float | None = None, progress: Progress | None = None

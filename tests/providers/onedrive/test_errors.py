@@ -138,6 +138,23 @@ def test_an_answer_that_makes_no_sense_is_no_empty_listing(cloud: Cloud, opening
         storage.listing()
 
 
+def test_pages_that_lead_back_to_one_another_are_not_followed_for_ever(cloud: Cloud, opening: Opening) -> None:
+    storage = opening(cloud)
+    begun = storage.changes("")
+    assert begun is not None
+    with cloud.journal.counted() as lines:
+        storage.listing()
+        storage.changes(begun.cursor)
+    for line, match in zip(lines, ("/children", "/delta"), strict=True):
+        again = f"https://{GRAPH}{line.partition(GRAPH)[2]}"
+        page = json.dumps({"value": [], "@odata.nextLink": again}).encode()
+        cloud.faults.fail(match, 200, headers={"Content-Type": "application/json"}, body=page, times=99)
+    with pytest.raises(Unavailable, match="come to an end"):
+        storage.listing()
+    with pytest.raises(Unavailable, match="come to an end"):
+        storage.changes(begun.cursor)
+
+
 def test_a_sign_in_that_ended_is_told_and_not_asked_for_again(cloud: Cloud, opening: Opening) -> None:
     storage = opening(cloud)
     storage.put("a", b"x")

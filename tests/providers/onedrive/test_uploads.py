@@ -274,6 +274,24 @@ def test_a_hash_that_comes_late_is_waited_for_and_then_the_object_is_read_back(
     assert cloud.fake.files() == {}
 
 
+@pytest.mark.parametrize("moment", ["_sleep", "_new_address"], ids=["waiting for a hash", "reading back"])
+def test_what_somebody_else_put_there_meanwhile_is_never_removed(
+    cloud: Cloud, opening: Opening, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    cloud.fake.clock, cloud.fake.hash_delay = Clock(), 3600.0
+    storage = opening(cloud)
+    monkeypatch.setattr(storage, "_sleep", lambda seconds: None)
+    going_on = getattr(storage, moment)
+
+    def raced(*given: Any) -> Any:
+        cloud.fake.write(f"{PLACE}/raced", b"theirs")
+        return going_on(*given)
+
+    monkeypatch.setattr(storage, moment, raced)
+    storage.put("raced", b"ours")
+    assert cloud.fake.files() == {f"{PLACE}/raced": b"theirs"}
+
+
 def test_a_name_that_a_folder_has_is_refused(cloud: Cloud, opening: Opening) -> None:
     storage = opening(cloud)
     storage.put("folder/a", b"x")

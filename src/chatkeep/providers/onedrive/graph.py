@@ -58,8 +58,8 @@ _WORDS: dict[type[ChatkeepError], str] = {
     NotFound: "is not there",
     QuotaFull: "could not be kept: your OneDrive is full",
     Refused: "was refused by OneDrive",
-    SignInAgain: "could not be reached: OneDrive no longer accepts the sign-in",
-    Unavailable: "could not be reached: OneDrive has a problem at present",
+    SignInAgain: "is out of reach: OneDrive no longer accepts the sign-in",
+    Unavailable: "met a passing fault at OneDrive",
 }
 _THROTTLED = (429, 509)
 
@@ -121,9 +121,14 @@ class Graph:
         self.http = http
         self.gate = gate
 
-    def ask(self, method: str, path: str, *, content: bytes | None = None, json: object = None) -> Answer:
-        """Raises SlowDown, and what the line itself raises (Unavailable, SignInAgain)."""
-        headers = {}
+    def ask(
+        self, method: str, path: str, *, content: bytes | None = None, json: object = None, match: str = ""
+    ) -> Answer:
+        """The answer of Graph. match: do it only while the item has this tag, else 412 is answered.
+
+        Raises SlowDown, and what the line itself raises (Unavailable, SignInAgain).
+        """
+        headers = {"If-Match": match} if match else {}
         if content is not None:
             headers["Content-Type"] = "application/octet-stream"
         elif json is not None:

@@ -97,10 +97,7 @@ class OneDrive:
     def _gone(self) -> Unavailable | None:
         if self._graph.ask("GET", self._item(self._root) + "?$select=id").status != 404:
             return None
-        return Unavailable(
-            "Chatkeep's folder is not in your OneDrive any more.",
-            hint="Look in OneDrive's recycle bin and put it back, or connect again to begin with a new folder.",
-        )
+        return _gone_away()
 
     def _seen(self, item: dict[str, Any], name: str) -> StoredObject:
         """What an item is to us, after remembering it."""
@@ -138,19 +135,24 @@ class OneDrive:
         """The object, once it is certain that OneDrive has these bytes. Raises Damaged, and removes it, if not."""
         if "id" not in item:
             raise Unavailable(f"OneDrive did not say that it has {name}.")
+        if self._is_right(item, name, data):
+            return self._seen(item, name)
+        removed = self._graph.ask("DELETE", self._item(item["id"]), match=str(item.get("cTag", "")))
+        if removed.status == 412:  # somebody put other bytes there meanwhile; ours are nowhere any more
+            return self._seen(item, name)
+        raise Damaged(f"{name} did not reach OneDrive as it was sent, and was removed there again.")
+
+    def _is_right(self, item: dict[str, Any], name: str, data: bytes) -> bool:
+        """Whether an item that was just written has these bytes. A hash that is missing is waited for."""
         right = _matches(item, data)
-        for wait in HASH_WAITS_S:
-            if right is not None:
-                break
+        for wait in HASH_WAITS_S if right is None else ():
             self._sleep(wait)
             found = self._graph.ask("GET", self._item(item["id"]))
-            right = _matches(found.body, data) if found.ok else None
-        if right is None:
-            right = self._fetch(name, 0, None) == data
-        if not right:
-            self._graph.ask("DELETE", self._item(item["id"]))
-            raise Damaged(f"{name} did not reach OneDrive as it was sent, and was removed there again.")
-        return self._seen(item, name)
+            if not found.ok or found.body.get("cTag") != item.get("cTag"):
+                return True  # replaced or deleted since, by somebody who may
+            if (right := _matches(found.body, data)) is not None:
+                return right
+        return self._fetch(name, 0, None) == data if right is None else right
 
     def put_many(self, objects: Mapping[str, bytes]) -> list[StoredObject]:
         """Small objects go twenty to a request; what a batch could not do is done one by one."""
@@ -323,14 +325,32 @@ class OneDrive:
         if top:
             self._check(top)
         found: dict[str, StoredObject] = {}
-        waiting = [_Page(top, self._place(top, "/children") + CHILDREN)]
-        while waiting:
-            level, waiting = waiting, []
-            answers = self._graph.batch([Call("GET", page.path) for page in level])
+        level = [_Page(top, self._place(top, "/children") + CHILDREN)]
+        answers, asked = [self._looked_into(level[0])], set[str]()
+        while level:
+            if not asked.isdisjoint(page.path for page in level):
+                raise Unavailable("A folder in OneDrive does not come to an end.")
+            asked |= {page.path for page in level}
+            below_it: list[_Page] = []
             for page, answer in zip(level, answers, strict=True):
-                waiting += self._taken(page, answer, prefix, found)
+                below_it += list(self._taken(page, answer, prefix, found))
+            level = below_it
+            answers = self._graph.batch([Call("GET", page.path) for page in level])
         self._tree.save()
         return [found[name] for name in sorted(found)]
+
+    def _looked_into(self, page: _Page) -> Answer:
+        """The first page of a folder; an empty one where it is not there, though our own folder is.
+
+        One that we never saw may well not be there, so both are asked for at once.
+        """
+        look = Call("GET", page.path)
+        if not page.folder or self._tree.knows(page.folder):
+            return self._graph.batch([look])[0]
+        inside, ours = self._graph.batch([look, Call("GET", self._item(self._root) + "?$select=id")])
+        if ours.status == 404:
+            raise _gone_away()
+        return Answer(200, {"value": []}) if inside.status == 404 and ours.ok else inside
 
     def _taken(self, page: _Page, answer: Answer, prefix: str, found: dict[str, StoredObject]) -> Iterator[_Page]:
         """Take in one page of a folder; gives what is to be asked next: its next page, and the folders in it."""
@@ -368,8 +388,11 @@ class OneDrive:
     def _changes_since(self, before: Cursor) -> Changes | None:
         """What the feed tells, or None if it no longer knows the cursor."""
         entries: list[dict[str, Any]] = []
-        path = before.path
+        path, asked = before.path, set[str]()
         while True:
+            if path in asked:
+                raise Unavailable("OneDrive's list of changes does not come to an end.")
+            asked.add(path)
             answer = self._graph.ask("GET", path)
             if answer.status in (400, 404, 410):
                 return None
@@ -397,6 +420,13 @@ class OneDrive:
         """Keep what was learnt, and let go of the connections. Quiet when called twice."""
         self._tree.save()
         self._graph.http.close()
+
+
+def _gone_away() -> Unavailable:
+    return Unavailable(
+        "Chatkeep's folder is not in your OneDrive any more.",
+        hint="Look in OneDrive's recycle bin and put it back, or connect again to begin with a new folder.",
+    )
 
 
 class _Page(NamedTuple):

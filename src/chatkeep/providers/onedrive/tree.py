@@ -79,6 +79,11 @@ class Tree:
         with self._lock:
             return self._load().moved
 
+    def knows(self, folder: str) -> bool:
+        """Whether a folder was seen."""
+        with self._lock:
+            return folder + "/" in self._load().items.values()
+
     def learn(self, item: dict[str, Any], name: str) -> None:
         """An item was seen under a name, and with it the folder it lies in."""
         with self._lock:

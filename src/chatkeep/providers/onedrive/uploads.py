@@ -7,6 +7,7 @@ drives a session that was begun and not ended keeps others from writing the same
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -194,7 +195,9 @@ class Uploads:
             self._listed({*self._list(), key})
 
     def _forget(self, name: str) -> None:
-        key = self._key(name)
+        self._forget_key(self._key(name))
+
+    def _forget_key(self, key: str) -> None:
         self._notes.drop(key)
         with self._lock:
             self._listed({*self._list()} - {key})
@@ -210,17 +213,13 @@ class Uploads:
 
     def _sweep(self) -> None:
         """Cancel what was begun long ago and never ended: its process is gone, and its bytes are not wanted."""
-        with self._lock:
-            keys = self._list()
-            found = {key: self._at(key) for key in keys}
-            old = {key for key, one in found.items() if one is None or self._clock() - one.begun > ABANDONED_S}
-            if not old:
-                return
-            self._listed(set(keys) - old)
-        for key in old:
-            self._notes.drop(key)
-            if (session := found[key]) is not None:
-                self._there("DELETE", session)
+        for key in self._list():
+            session = self._at(key)
+            if session is None or self._clock() - session.begun > ABANDONED_S:
+                with contextlib.suppress(ChatkeepError):  # the note stays, for a later run
+                    if session is not None:
+                        self._there("DELETE", session)
+                    self._forget_key(key)
 
 
 def _digest(data: bytes) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from fakes.consent import Consent, Issued, Person, Policy
 from fakes.dropbox_tree import Node, Tree, Wrong, check_name, deleted, lower
 from fakes.dropbox_uploads import LIFE_S, Session, check_hash
+from fakes.rclone import RETURN
 from fakes.wire import Request, Response
 
 API, CONTENT, NOTIFY = "api.dropboxapi.com", "content.dropboxapi.com", "notify.dropboxapi.com"
@@ -32,7 +33,6 @@ READ, WRITE, LOOK, ACCOUNT = (
     "account_info.read",
 )
 SCOPES = (ACCOUNT, LOOK, READ, WRITE)
-RCLONE_RETURN = "http://localhost:53682/"
 PEOPLE = ("alice", "bob", "charlie")
 TOKEN_PATHS = ("/oauth2/token", "/1/oauth2/token")
 HOST_OF = {"rpc": API, "upload": CONTENT, "download": CONTENT, "longpoll": NOTIFY}
@@ -146,7 +146,7 @@ class DropboxFake:
         self.before: Callable[[str], None] = lambda route: None
         self.spoils = False
         self.renames: Callable[[str], str] = lambda name: name
-        self.redirects = {RCLONE_RETURN, *(f"http://localhost:{port}/connect/return" for port in (8765, 8766, 8767))}
+        self.redirects = {RETURN, *(f"http://localhost:{port}/connect/return" for port in (8765, 8766, 8767))}
         self.people = {
             name: Person(_account_id(name), f"{name.title()} Example", f"{name}@example.com") for name in PEOPLE
         }

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fakes.dropbox import RCLONE_RETURN
 from fakes.given import Cloud
+from fakes.rclone import Rclone
 
-RCLONE = shutil.which("rclone")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(RCLONE is None, reason="rclone is not installed")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("rclone") is None, reason="rclone is not installed")]
 
 _CONFIG = """[db]
 type = dropbox
@@ -25,24 +20,11 @@ client_secret = csec
 token = {"access_token":"old","token_type":"bearer","refresh_token":"%s","expiry":"2020-01-01T00:00:00Z"}
 """
 
-Run = Callable[..., str]
-
 
 @pytest.fixture
-def rclone(dropbox_fake: Cloud, tmp_path: Path) -> Run:
-    """Runs rclone on the remote "db:", whose access token has run out."""
-    config = tmp_path / "rclone.conf"
-    config.write_text(_CONFIG % dropbox_fake.fake.issue().refresh)
-
-    def run(*words: str) -> str:
-        assert RCLONE
-        command = [RCLONE, "--config", str(config), "--retries", "1", "--low-level-retries", "3", *words]
-        environment = {**os.environ, **dropbox_fake.front.environment(), "HOME": str(tmp_path)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    return run
+def rclone(dropbox_fake: Cloud, tmp_path: Path) -> Rclone:
+    """rclone with the remote "db:", whose access token has run out."""
+    return Rclone(dropbox_fake, tmp_path, _CONFIG % dropbox_fake.fake.issue().refresh)
 
 
 @pytest.fixture
@@ -60,7 +42,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_copied_checked_listed_read_and_deleted(dropbox_fake: Cloud, rclone: Run, data: Path) -> None:
+def test_a_folder_is_copied_checked_listed_read_and_deleted(dropbox_fake: Cloud, rclone: Rclone, data: Path) -> None:
     rclone("copy", str(data), "db:ck/data", "--dropbox-chunk-size", "4M")
     assert "0 differences found" in rclone("check", str(data), "db:ck/data")
     listed = rclone("lsl", "db:ck/data")
@@ -81,24 +63,16 @@ def test_a_folder_is_copied_checked_listed_read_and_deleted(dropbox_fake: Cloud,
 
 
 def test_a_person_signs_in_through_rclone(dropbox_fake: Cloud, tmp_path: Path) -> None:
-    assert RCLONE
     dropbox_fake.fake.consent.automatic = "allow"
-    config = tmp_path / "rclone.conf"
+    rclone = Rclone(dropbox_fake, tmp_path)
     base = dropbox_fake.url
-    command = [RCLONE, "--config", str(config), "config", "create", "mine", "dropbox", "client_id=cid"]
-    command += ["client_secret=csec", "config_is_local=true", f"auth_url={base}/www.dropbox.com/oauth2/authorize"]
-    command += [f"token_url={base}/api.dropboxapi.com/oauth2/token"]
-    environment = {**os.environ, **dropbox_fake.front.environment(), "HOME": str(tmp_path), "BROWSER": "true"}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as made:
-        assert made.stdout
-        said = ""
-        for line in made.stdout:
-            said += line
-            if found := re.search(r"(http://127\.0\.0\.1:53682/auth\?state=\S+)", line):
-                with urllib.request.urlopen(found[1]) as page:
-                    assert page.status == 200
-        assert made.wait(60) == 0, said
-    assert '"refresh_token":"rt-' in config.read_text()
-    assert RCLONE_RETURN in dropbox_fake.fake.redirects
+    rclone.sign_in(
+        "mine",
+        "dropbox",
+        client_id="cid",
+        client_secret="csec",
+        auth_url=f"{base}/www.dropbox.com/oauth2/authorize",
+        token_url=f"{base}/api.dropboxapi.com/oauth2/token",
+    )
+    assert '"refresh_token":"rt-' in rclone.config.read_text()
+    assert re.search(r"Total:\s+2 GiB", rclone("about", "mine:"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from chatkeep.storage import Counting
 from chatkeep.vault import Vault, keys
 from fakes.dropbox import DropboxFake
 from fakes.given import Cloud
+from fakes.rclone import Rclone
 
 HOST = "laptop-7f3a"
 Opened = Callable[..., Dropbox]
-RCLONE = shutil.which("rclone")
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +74,7 @@ def test_a_backup_of_few_or_many_changes_is_at_most_ten_requests(fresh: Fresh, d
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(RCLONE is None, reason="rclone is not installed")
+@pytest.mark.skipif(shutil.which("rclone") is None, reason="rclone is not installed")
 def test_a_first_backup_is_a_hundredth_of_the_requests_that_rclone_needs_for_the_files(
     opened: Opened, dropbox_fake: Cloud, fake: DropboxFake, tmp_path: Path
 ) -> None:
@@ -89,15 +87,9 @@ def test_a_first_backup_is_a_hundredth_of_the_requests_that_rclone_needs_for_the
     files.mkdir()
     for name, data in held.items():
         (files / f"{name}.json").write_bytes(data)
-    config = tmp_path / "rclone.conf"
     token = '{"access_token":"%s","token_type":"bearer","refresh_token":"","expiry":"2099-01-01T00:00:00Z"}'
-    config.write_text(
-        f"[db]\ntype = dropbox\nclient_id = cid\nclient_secret = csec\ntoken = {token % fake.issue().access}\n"
-    )
-    environment = {**os.environ, **dropbox_fake.front.environment(), "HOME": str(tmp_path)}
-    assert RCLONE
-    command = [RCLONE, "--config", str(config), "copy", str(files), "db:files"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    remote = f"[db]\ntype = dropbox\nclient_id = cid\nclient_secret = csec\ntoken = {token % fake.issue().access}\n"
+    Rclone(dropbox_fake, tmp_path, remote)("copy", str(files), "db:files")
     theirs = dropbox_fake.journal.count() - before - ours
     assert len([path for path in fake.files() if path.startswith("/files/")]) == len(held)
 

@@ -267,6 +267,17 @@ def test_a_cursor_of_another_account_begins_anew(storage: Dropbox, opened: Opene
 # Bytes
 
 
+def test_reading_an_object_or_a_part_of_it_is_one_request(storage: Dropbox, dropbox_fake: Cloud) -> None:
+    storage.put("a", sample(1000))
+    dropbox_fake.journal.clear()
+    storage.get("a")
+    storage.get("a", start=10, length=20)
+    storage.stat("a")
+    storage.listing()
+    storage.delete("a")
+    assert dropbox_fake.journal.count() == 5
+
+
 def test_bytes_that_were_changed_on_the_way_are_asked_for_again(storage: Dropbox, dropbox_fake: Cloud) -> None:
     data = sample(10_000)
     storage.put("a", data)

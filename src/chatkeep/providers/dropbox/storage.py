@@ -156,15 +156,16 @@ class Dropbox:
 
     def _whole(self, path: str, name: str) -> bytes:
         """An object, compared with its hash; asked for once more if it is not right, as that may have been the way."""
-        for attempt in (1, 2):
-            response = self._api.fetch("files/download", {"path": path})
-            if response.status == 409:
-                conflict(response).of(name)
-            try:
-                check_whole(response.body, _result(response)["content_hash"], name)
-            except Damaged:
-                if attempt == 2:
-                    raise
+        try:
+            return self._fetched(path, name)
+        except Damaged:
+            return self._fetched(path, name)
+
+    def _fetched(self, path: str, name: str) -> bytes:
+        response = self._api.fetch("files/download", {"path": path})
+        if response.status == 409:
+            conflict(response).of(name)
+        check_whole(response.body, _result(response)["content_hash"], name)
         return response.body
 
     def stat(self, name: str) -> StoredObject:

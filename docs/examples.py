@@ -46,6 +46,8 @@ STORY = (
     "check",
     "drill",
     "restore",
+    "copies",
+    "schedule-set",
     "status",
     "doctor",
     "disconnect",

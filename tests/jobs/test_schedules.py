@@ -260,19 +260,37 @@ def test_while_it_fails_not_every_change_asks_again_but_the_clock_does(world: Wo
 # -- pausing
 
 
-def test_a_paused_connection_is_asked_for_nothing_and_goes_on_after_it(world: World, place: Connection) -> None:
+def signed_out(place: Connection, is_so: bool = True) -> None:
+    trouble = "The sign-in has ended." if is_so else ""
+    Connection.objects.filter(pk=place.pk).update(signed_out=is_so, trouble=trouble)
+
+
+def test_a_connection_that_is_signed_out_is_asked_for_nothing_until_it_is_connected_again(
+    world: World, place: Connection
+) -> None:
     only(world, place, "backup", every="6h", after_change=5)
     waiting = queue.enqueue("check", place.subject, {"connection": "stick"})
-    schedules.pause(place.subject, Why.SIGN_IN, what="The sign-in has ended.", hint="Connect it again.")
+    signed_out(place)
     world.number = 4
     assert world.passes(days=3, ticks=100) == 0
     assert schedules.paused(place.subject) == ("sign-in", "The sign-in has ended.")
     job = queue.find(waiting.pk)
-    assert (job.state, job.what, job.hint) == (State.PAUSED, "The sign-in has ended.", "Connect it again.")
-    schedules.resume(place.subject, Why.PERSON)
-    assert queue.find(waiting.pk).state == State.PAUSED
-    schedules.resume(place.subject, Why.SIGN_IN)
+    assert (job.state, job.paused_for, job.what) == (State.PAUSED, Why.SIGN_IN, "The sign-in has ended.")
+    assert "Reconnect" in job.hint
+    signed_out(place, False)
+    assert world.passes(minutes=1) == 1
     assert schedules.paused(place.subject) == ("", "")
+    assert queue.find(waiting.pk).state == State.WAITING
+
+
+def test_what_a_person_paused_goes_on_when_the_person_says_so(world: World, place: Connection) -> None:
+    only(world, place, "backup", every="6h")
+    waiting = queue.enqueue("check", place.subject, {"connection": "stick"})
+    schedules.pause(place.subject, Why.PERSON, what="Somebody paused it.")
+    assert world.passes(days=3, ticks=100) == 0
+    schedules.resume(place.subject, Why.SIGN_IN)
+    assert queue.find(waiting.pk).state == State.PAUSED
+    schedules.resume(place.subject, Why.PERSON)
     assert queue.find(waiting.pk).state == State.WAITING
     assert world.passes(minutes=1) == 1
 
@@ -281,7 +299,7 @@ def test_other_connections_go_on_meanwhile(world: World, place: Connection) -> N
     other = Connection.objects.create(name="other", provider="folder")
     only(world, place, "check", every="6h")
     schedules.change(schedules.one(other.subject, "check"), on=True, every="6h")
-    schedules.pause(place.subject, Why.SIGN_IN, what="The sign-in has ended.")
+    signed_out(place)
     world.passes(hours=7, ticks=10)
     assert [job.subject for job in asked()] == [other.subject]
 
@@ -302,11 +320,11 @@ def test_what_somebody_paused_is_not_asked_for_by_the_clock(world: World, place:
 
 def test_a_schedule_is_changed_piece_by_piece(world: World, place: Connection) -> None:
     world.dispatcher.tick()
-    schedules.change(schedules.one(place.subject, "publish"), on=True, arguments={"format": "html"})
+    schedules.change(schedules.one(place.subject, "publish"), on=True, arguments={"exporter": "html"})
     schedules.change(schedules.one(place.subject, "publish"), every=" WEEK sunday 4:05 ")
     found = schedules.one(place.subject, "publish")
     assert (found.on, found.every, found.after_change) == (True, "week sun 04:05", 15)
-    assert json.loads(found.arguments) == {"format": "html"}
+    assert json.loads(found.arguments) == {"exporter": "html"}
 
 
 def test_a_schedule_without_any_time_is_refused_unless_it_is_off(world: World, place: Connection) -> None:
@@ -346,3 +364,34 @@ def test_of_many_dispatchers_that_look_at_once_one_asks(world: World, place: Con
         done()
     assert sum(made) == 10
     assert len(asked()) == 10
+
+
+# -- for people
+
+
+def test_what_is_next_and_when_is_told_in_words(world: World, place: Connection) -> None:
+    found = only(world, place, "backup", every="day 03:30", after_change=1)
+    assert schedules.words(found) == "every day at 03:30, and 1 minute after a change"
+    now = schedules.one(place.subject, "backup")
+    assert schedules.upcoming(now) == datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
+    world.number = 1
+    world.dispatcher.tick()
+    assert schedules.upcoming(schedules.one(place.subject, "backup")) == world.now + timedelta(minutes=1)
+    schedules.pause(place.subject, Why.PERSON, what="Somebody paused it.")
+    assert schedules.upcoming(schedules.one(place.subject, "backup")) is None
+
+
+def test_before_the_first_look_the_next_time_is_told_all_the_same(place: Connection) -> None:
+    schedules.ensure()
+    found = schedules.one(place.subject, "check")
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    upcoming = schedules.upcoming(found, now=now, zone=UTC)
+    assert upcoming is not None
+    assert now < upcoming <= now + timedelta(days=7)
+    assert schedules.words(schedules.change(found, on=False, every="", after_change=0)) == "never"
+
+
+def test_kinds_are_known_by_the_words_of_people() -> None:
+    assert [schedules.kind_called(word) for word in ("copies", "publish", "backup")] == ["publish", "publish", "backup"]
+    with pytest.raises(NotFound, match="coffee"):
+        schedules.kind_called("coffee")

@@ -34,9 +34,13 @@ _COMMANDS = {
     "keys": ("chatkeep.cli.keys:keys", "Say which keys open a vault, test and change them."),
     "trash": ("chatkeep.cli.undoing:trash", "Put conversations into the trash, or back."),
     "undo": ("chatkeep.cli.undoing:undo", "Undo an import or a restore."),
+    "copies": ("chatkeep.cli.placing:copies", "Write readable copies to a place."),
+    "inbox": ("chatkeep.cli.placing:inbox", "Import what was dropped into the inbox of a place."),
+    "schedule": ("chatkeep.cli.scheduling:schedule", "See and change what is done by itself."),
     "status": ("chatkeep.cli.status:status", "Are my chats safe?"),
     "doctor": ("chatkeep.cli.status:doctor", "Look for what is wrong on this machine."),
     "serve": ("chatkeep.cli.serving:serve", "Open the app in the browser."),
+    "worker": ("chatkeep.cli.serving:worker", "Do what is scheduled, without the app in the browser."),
     "link": ("chatkeep.cli.serving:link", "Print a new link into the app that is running."),
     "completion": ("chatkeep.cli.completion:completion", "Print the completion script of a shell."),
 }

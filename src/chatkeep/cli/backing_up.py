@@ -31,7 +31,7 @@ def backup(name: str, as_json: bool) -> int:
     with app.holding("backup", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
-            report = kinds.back_up(place, means, progress=_both(run, told))
+            report = kinds.back_up(place, means, progress=both(run, told))
         run.reports(report)
     if as_json:
         write_json(report)
@@ -40,7 +40,7 @@ def backup(name: str, as_json: bool) -> int:
     return PROBLEMS if report.problems else DONE
 
 
-def _both(run: Run, told: Progress) -> Progress:
+def both(run: Run, told: Progress) -> Progress:
     """Progress that is shown here and keeps the lease."""
 
     def tell(step: Step) -> None:
@@ -138,7 +138,7 @@ def restore(
     with app.holding("restore", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
-            report = kinds.restore(place, means, progress=_both(run, told), **wanted)
+            report = kinds.restore(place, means, progress=both(run, told), **wanted)
         run.reports(report)
     if as_json:
         write_json(report)
@@ -191,7 +191,7 @@ def check(name: str, read_data: bool, sample: float | None, as_json: bool) -> in
     connection = app.connection(name)
     with app.holding("check", connection.subject) as run, app.place(connection) as place:
         with progress.shown(as_json=as_json) as told:
-            report = kinds.check(place, read_data=read_data, sample_percent=sample, progress=_both(run, told))
+            report = kinds.check(place, read_data=read_data, sample_percent=sample, progress=both(run, told))
         run.reports(report)
     if as_json:
         write_json(report)
@@ -232,7 +232,7 @@ def drill(name: str, sample: int | None, as_json: bool) -> int:
     with app.holding("drill", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
-            report = kinds.drill(place, means, progress=_both(run, told), sample=sample)
+            report = kinds.drill(place, means, progress=both(run, told), sample=sample)
         run.reports(report)
     if as_json:
         write_json(report)

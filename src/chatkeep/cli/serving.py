@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from chatkeep.cli import options
+
 
 @click.command()
 @click.option("--host", default="", help="Listen on this address; this machine alone if not given.")
@@ -31,6 +33,37 @@ def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
     open_browser = not no_browser and not as_json and sys.stdout.isatty()
     # By its name, because the command line and the pages do not know one another.
     import_module("chatkeep.web").serve(found, open_browser=open_browser)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do what is due now, and end; for a timer of the system.")
+@options.as_json
+def worker(once: bool, as_json: bool) -> None:
+    """Do what is scheduled and asked for, without the app in the browser, until Ctrl-C.
+
+    Several may run at once, beside the app too: each piece of work is done by one of them.
+    """
+    import threading
+
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import count, say, write_json
+
+    app = rooms.App()
+    from chatkeep.jobs import kinds
+    from chatkeep.jobs.workshop import workshop
+
+    with app.archive() as archive:
+        works = workshop(kinds.Means(archive, app.installation))
+        if once:
+            done = works.once()
+            write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
+            return
+        works.start()
+        say("Working. Ctrl-C ends it.")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            works.stop()
 
 
 @click.command()

@@ -22,6 +22,7 @@ class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     drilled_at, drill_ok: when a restore was last rehearsed, "" for never, and whether it brought everything back.
     sign_in: that it has ended, or when it ends; "" where it goes on by itself.
+    next_at: when the next backup is due, "" for never by itself; paused: why nothing is done by itself for now.
     """
 
     name: str
@@ -33,6 +34,8 @@ class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
     drill_ok: bool
     trouble: str
     sign_in: str = ""
+    next_at: str = ""
+    paused: str = ""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +70,7 @@ def status(as_json: bool) -> int:
         drilled = _drilled(place)
         facts = [last or "no backup yet", "up to date" if place.up_to_date else "", checked, drilled, place.trouble]
         facts += [place.sign_in.rstrip("."), f"run chatkeep reconnect {place.name}"] if place.sign_in else []
+        facts.append(f"paused: {place.paused}" if place.paused else _next(place))
         say(f"  {place.name}: " + "; ".join(filter(None, facts)))
     return DONE
 
@@ -79,12 +83,23 @@ def _drilled(place: PlaceStatus) -> str:
     return f"restore rehearsed {when(place.drilled_at)}" + ("" if place.drill_ok else ", and it FAILED")
 
 
+def _next(place: PlaceStatus) -> str:
+    from chatkeep.cli.output import when
+
+    if not place.next_at:
+        return "no backup is scheduled"
+    is_due = place.next_at <= _time(datetime.now(UTC))
+    return "the next backup is due as soon as Chatkeep runs" if is_due else f"next backup {when(place.next_at)}"
+
+
 def _status() -> Status:
     from chatkeep.cli import rooms
 
     rooms.App()
     from chatkeep.connections import opening
+    from chatkeep.jobs import schedules
 
+    schedules.ensure()
     with rooms.archive() as archive:
         counts = archive.counts()
         number = archive.number
@@ -103,8 +118,10 @@ def _status() -> Status:
 
 def _place(connection: Any, number: int) -> PlaceStatus:
     from chatkeep.connections.health import health
+    from chatkeep.jobs import schedules
 
     report, sign_in = connection.backed_up or {}, health(connection, now=datetime.now(UTC))
+    backup = schedules.one(connection.subject, "backup")
     is_current = bool(connection.backed_up_at) and connection.backed_up_change == number
     return PlaceStatus(
         name=connection.name,
@@ -116,6 +133,8 @@ def _place(connection: Any, number: int) -> PlaceStatus:
         drill_ok=bool((connection.drilled or {}).get("ok")),
         trouble=connection.trouble,
         sign_in=sign_in.text if sign_in.state in ("ending", "over") else "",
+        next_at=_time(schedules.upcoming(backup)),
+        paused=backup.paused,
     )
 
 

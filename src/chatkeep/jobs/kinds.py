@@ -20,11 +20,17 @@ from chatkeep.archive import Archive
 from chatkeep.connections import opening
 from chatkeep.connections.installation import Installation
 from chatkeep.errors import SignInAgain
-from chatkeep.jobs import schedules
-from chatkeep.jobs.models import Why
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
-from chatkeep.operations import BackupReport, CheckReport, DrillReport, Progress, RestoreReport
+from chatkeep.operations import (
+    BackupReport,
+    CheckReport,
+    CopiesReport,
+    DrillReport,
+    InboxReport,
+    Progress,
+    RestoreReport,
+)
 from chatkeep.selection import Selection
 
 LOOKED_INTO_FOR_S = 7 * 24 * 3600
@@ -120,6 +126,32 @@ def drill(place: opening.Place, means: Means, *, progress: Progress, sample: int
     return report
 
 
+def publish(
+    place: opening.Place,
+    means: Means,
+    *,
+    progress: Progress,
+    exporter: str = "markdown",
+    attachments: bool = False,
+    remove: bool = False,
+) -> CopiesReport:
+    """Bring the readable copies at a place up to date; remove: take away those that this device wrote."""
+    from chatkeep.exporters import Customisation  # brings the renderers, which only copies need
+
+    if remove:
+        return operations.withdraw(means.archive, place.counting, host=means.host, progress=progress)
+    wishes = Customisation(attachments="copy" if attachments else "none")
+    return operations.publish(
+        means.archive, place.counting, host=means.host, exporter=exporter, customisation=wishes, progress=progress
+    )
+
+
+def take_in(place: opening.Place, means: Means, *, progress: Progress) -> InboxReport:
+    """Import what lies in the inbox of a place; its pieces are kept in the data folder until they are in."""
+    spool = means.home / "inbox" / place.connection.uid
+    return operations.take_in(means.archive, place.counting, spool=spool, progress=progress)
+
+
 def look_into(place: opening.Place, means: Means, *, snapshot: str, progress: Progress) -> RestoreReport:
     """Make a snapshot readable without restoring it; what was opened more than a week ago goes."""
     opened = opened_snapshots(means.home)
@@ -146,7 +178,8 @@ def kinds(means: Means) -> dict[str, Work]:
     import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
     export: out and format (needed); selection, options: fields of Selection and of Customisation.
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
-    look: snapshot. The last five have a connection as their subject, and "connection" (its name) among their arguments.
+    look: snapshot; publish: exporter, attachments, remove; inbox. From backup on they have a connection as their
+    subject, and "connection" (its name) among their arguments.
     """
     return {
         "import": lambda run, given: _import(means, run, given),
@@ -154,7 +187,9 @@ def kinds(means: Means) -> dict[str, Work]:
         "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
         "check": _at_a_place(means, lambda run, place, given: check(place, progress=run.progress, **given)),
         "drill": _at_a_place(means, lambda run, place, given: drill(place, means, progress=run.progress, **given)),
+        "inbox": _at_a_place(means, lambda run, place, given: take_in(place, means, progress=run.progress)),
         "look": _at_a_place(means, lambda run, place, given: look_into(place, means, progress=run.progress, **given)),
+        "publish": _at_a_place(means, lambda run, place, given: publish(place, means, progress=run.progress, **given)),
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
     }
 
@@ -163,9 +198,8 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
     def at_the_place(run: Run, arguments: Mapping[str, Any]) -> object:
         given = dict(arguments)
         connection = opening.connection(given.pop("connection", ""))
-        code, words = schedules.paused(connection.subject)
-        if code == Why.SIGN_IN:  # no request is made before somebody has connected the account again
-            raise SignInAgain(words)
+        if connection.signed_out:  # no request is made before somebody has connected the account again
+            raise SignInAgain(f"{connection.name} is signed out.")
         with opening.opened(connection, means.installation) as place:
             return work(run, place, given)
 

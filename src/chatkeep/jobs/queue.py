@@ -90,6 +90,12 @@ def find(pk: int) -> Job:
     return job
 
 
+def last_done(kind: str, subject: str) -> Job | None:
+    """The last job of a kind that ended well, with problems or without."""
+    ended = Job.objects.filter(kind=kind, subject=subject, state__in=(State.DONE, State.PROBLEMS))
+    return ended.order_by("-ended_at").first()
+
+
 def open_jobs(subject: str = "") -> list[Job]:
     """What is waiting, running or paused, of one subject or of all; the oldest request first."""
     found = Job.objects.filter(state__in=OPEN).order_by("requested_at", "id")

@@ -22,7 +22,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chatkeep.connections.models import Connection
-from chatkeep.errors import NotFound, WrongUse
+from chatkeep.errors import NotFound, SignInAgain, WrongUse
 from chatkeep.jobs import queue, timing
 from chatkeep.jobs.models import Job, Schedule, State, Why
 from chatkeep.jobs.port import Backend, Wanted
@@ -47,12 +47,20 @@ DEFAULTS = {
     "backup": Default(True, "day {at}", after_change=5),
     "check": Default(True, "week {day} {at}", arguments={"sample_percent": 5.0}),
     "drill": Default(True, "month {number} {at}"),
-    "publish": Default(False, "day {at}", after_change=15, arguments={"format": "markdown"}),
+    "publish": Default(False, "day {at}", after_change=15, arguments={"exporter": "markdown"}),
     "inbox": Default(False, "15m"),
 }
+WORDS = {
+    "backup": "backup",
+    "check": "check",
+    "drill": "drill",
+    "publish": "copies",
+    "inbox": "inbox",
+}
+"""What people call the kinds."""
 
 
-def ensure(kinds: Collection[str]) -> None:
+def ensure(kinds: Collection[str] = tuple(DEFAULTS)) -> None:
     """Give every connection a schedule of each of these kinds, as far as it has none, and drop those of none."""
     subjects = {place.subject for place in Connection.objects.all()}
     known = set(Schedule.objects.values_list("subject", "kind"))
@@ -145,6 +153,45 @@ def paused(subject: str) -> tuple[str, str]:
     return (found.paused_for, found.paused) if found else ("", "")
 
 
+def _follow_sign_ins() -> None:
+    """Pause what is signed out, and go on with what was connected again."""
+    signed_out = {place.subject: place for place in Connection.objects.filter(signed_out=True)}
+    waiting = set(Schedule.objects.filter(paused_for=Why.SIGN_IN).values_list("subject", flat=True))
+    for subject in waiting - signed_out.keys():
+        resume(subject, Why.SIGN_IN)
+    for subject in signed_out.keys() - waiting:
+        what = signed_out[subject].trouble or f"{signed_out[subject].name} is signed out."
+        pause(subject, Why.SIGN_IN, what=what, hint=SignInAgain.standing_hint)
+
+
+def kind_called(word: str) -> str:
+    """The kind that people call so. Raises NotFound."""
+    for kind, name in WORDS.items():
+        if word in (name, kind):
+            return kind
+    raise NotFound(f"Nothing called {word!r} can be scheduled.", hint=f"There are: {', '.join(WORDS.values())}.")
+
+
+def upcoming(schedule: Schedule, *, now: datetime | None = None, zone: tzinfo | None = None) -> datetime | None:
+    """When it asks next, if nothing changes until then; None when it does not. It may have passed: then it is due."""
+    if not schedule.on or schedule.paused_for:
+        return None
+    now, zone = now or timezone.now(), zone or timezone.get_default_timezone()
+    settled = schedule.changed_at + timedelta(minutes=schedule.after_change) if schedule.changed_at else None
+    timed = schedule.next_due
+    if timed is None and schedule.every:
+        timed = timing.next_after(timing.parse(schedule.every), now, zone)
+    return min(filter(None, (timed, settled)), default=None)
+
+
+def words(schedule: Schedule) -> str:
+    """When it asks, for people: "every day at 03:30, and 5 minutes after a change"."""
+    parts = [timing.parse(schedule.every).words] if schedule.every else []
+    if schedule.after_change:
+        parts.append(f"{schedule.after_change} minute{'s' if schedule.after_change > 1 else ''} after a change")
+    return ", and ".join(parts) or "never"
+
+
 class Dispatcher:
     """Asks for what is due. Several may do so at once: each request is made by one of them.
 
@@ -183,6 +230,7 @@ class Dispatcher:
         """Look once, and ask for what is due. How many requests were made."""
         now = self._clock()
         ensure(self._kinds)
+        _follow_sign_ins()
         self._plan(now)
         self._notice_change(now)
         return sum(self._ask(schedule, now) for schedule in self._due(now))

@@ -39,17 +39,19 @@ def take_in(
     *,
     spool: Path,
     progress: Progress = quiet,
-    quiet_s: float = QUIET_S,
+    quiet_s: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> InboxReport:
     """Import what lies in `Inbox/` of a place, each thing with a receipt of its own, and move it to `Inbox/Done/`.
 
     A folder there is one export. spool: a folder of this machine for this place alone, where fetched pieces lie and
-    where is remembered what was told. quiet_s: for how long a thing must not change before it is taken [s].
+    where is remembered what was told. quiet_s: for how long a thing must not change before it is taken [s],
+    QUIET_S if not given.
     Killed at any moment, the next run goes on; what was imported already adds nothing. Raises QuotaFull when this
     machine has no space left, and what the storage and the archive raise.
     """
+    quiet_s = QUIET_S if quiet_s is None else quiet_s
     progress(Step("Looking into the inbox"))
     run = _Run(archive, Below(counting, INBOX), spool, progress, clock)
     found = run.look()

@@ -6,6 +6,8 @@ import pytest
 
 from chatkeep.errors import Damaged, NotFound, Refused, Unavailable
 from chatkeep.providers.dropbox import Dropbox
+from chatkeep.providers.dropbox.api import Answer
+from chatkeep.providers.dropbox.sending import outgoing
 from chatkeep.providers.notes import MemoryNotes
 from chatkeep.testing.storage_suite import sample
 from fakes.dropbox import DropboxFake
@@ -368,9 +370,19 @@ def test_many_objects_are_deleted_by_one_job_that_is_waited_for(
         storage.delete_many([f"{i}" for i in range(5)])
 
 
+@pytest.mark.parametrize("refused", [1, 2, 3])
+def test_a_move_that_replaces_is_tried_again_when_others_commit(
+    storage: Dropbox, fake: DropboxFake, refused: int
+) -> None:
+    storage.put_many({"a": b"new", "b": b"old"})
+    fake.refuse_commits = refused
+    storage.move("a", "b")
+    assert fake.files() == {"/Chatkeep/b": b"new"}
+
+
 def test_nothing_secret_and_no_content_is_shown(storage: Dropbox, notes: MemoryNotes) -> None:
     storage.put("a", b"a private matter")
-    shown = repr(storage) + str(vars(storage)) + repr(notes)
-    assert "private" not in shown
-    assert "sl." not in shown
-    assert "rt-" not in shown
+    answer = Answer({"session_id": "pid_upload_session:secret"})
+    shown = repr(storage) + repr(vars(storage)) + repr(notes) + repr(outgoing("/a", b"private")) + repr(answer)
+    for secret in ("private", "sl.", "rt-", "pid_upload_session"):
+        assert secret not in shown

@@ -52,7 +52,7 @@ _REFUSED: dict[str, tuple[type[ChatkeepError], str]] = {
 
 class Answer(msgspec.Struct, frozen=True):
     """What a call gave. tags: of the error from the outside in, empty when it went well; correct_offset: with one of
-    them."""
+    them. Shows itself without the value, in which ids of sessions are."""
 
     value: Any
     tags: tuple[str, ...] = ()
@@ -66,6 +66,9 @@ class Answer(msgspec.Struct, frozen=True):
         if self.tags:
             raise refusal(self.tags, what)
         return self.value
+
+    def __repr__(self) -> str:
+        return f"Answer(tags={self.tags})"
 
 
 def refusal(tags: tuple[str, ...], what: str) -> ChatkeepError:

@@ -63,6 +63,9 @@ class Outgoing(msgspec.Struct):
     def commit(self) -> dict[str, Any]:
         return {"path": self.path, "mode": "overwrite", "autorename": False, "mute": True}
 
+    def __repr__(self) -> str:
+        return f"Outgoing({self.path!r}, {len(self.data)} bytes)"
+
 
 def outgoing(path: str, data: bytes) -> Outgoing:
     return Outgoing(path, data, content_hash(data))

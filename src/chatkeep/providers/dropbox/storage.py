@@ -230,7 +230,10 @@ class Dropbox:
         raise Unavailable("A job at Dropbox does not come to its end.")
 
     def move(self, old: str, new: str) -> None:
-        """Give an object another name, whatever its size. See storage.move."""
+        """Give an object another name, whatever its size. See storage.move.
+
+        To the same name in another case it takes two moves; a crash between them leaves it as "<new>.moving".
+        """
         source, target = self._path(old), self._path(new)
         if not self._is_file(old):
             raise NotFound(f"Not there: {old}.")
@@ -248,7 +251,9 @@ class Dropbox:
             argument = {"from_path": source, "to_path": target, "autorename": False}
             answer = self._api.ask("files/move_v2", argument)
             if answer.tags[-2:] == ("conflict", "file"):
-                self._api.ask("files/delete_v2", {"path": target}).of(name)
+                gone = self._api.ask("files/delete_v2", {"path": target})
+                if gone.tags and not gone.says("not_found"):
+                    return gone
                 answer = self._api.ask("files/move_v2", argument)
             return answer
 

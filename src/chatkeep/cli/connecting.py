@@ -20,6 +20,8 @@ _PLACES = {
     "google-drive": ("chatkeep.cli.connecting:google_drive", "A folder in your Google Drive."),
     "dropbox": ("chatkeep.cli.connecting:dropbox", "A folder in your Dropbox."),
     "onedrive": ("chatkeep.cli.connecting:onedrive", "A folder in your OneDrive."),
+    "webdav": ("chatkeep.cli.servers:webdav", "A folder on a WebDAV server, as Nextcloud has."),
+    "s3": ("chatkeep.cli.servers:s3", "A bucket at a service that speaks S3."),
 }
 
 
@@ -56,7 +58,7 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
     """
     from chatkeep.cli import rooms
 
-    _check_kit(kit)
+    check_kit(kit)
     app = rooms.App()
     from chatkeep.connections.connecting import connect as connect_place
 
@@ -66,9 +68,9 @@ def folder(path: Path, name: str, passphrase_file: Path | None, kit: Path | None
         installation=app.installation,
         name=name,
         passphrase=options.read_passphrase(passphrase_file, app.settings.passphrase),
-        ask=_asking(as_json),
+        ask=asking(as_json),
     )
-    _done(made, kit, as_json=as_json)
+    done(made, kit, as_json=as_json)
 
 
 def _cloud(provider: str, title: str, about: str) -> click.Command:
@@ -86,7 +88,7 @@ def _cloud(provider: str, title: str, about: str) -> click.Command:
     ) -> None:
         from chatkeep.cli import rooms
 
-        _check_kit(kit)
+        check_kit(kit)
         app = rooms.App()
         passphrase = options.read_passphrase(passphrase_file, app.settings.passphrase)
         id, secret = _client(client_id, client_secret_file)
@@ -100,8 +102,8 @@ def _cloud(provider: str, title: str, about: str) -> click.Command:
         row = consented(
             app, provider, location=location, client_secret=secret, name=name, no_browser=no_browser, quiet=as_json
         )
-        made = connect_consented(row, installation=app.installation, passphrase=passphrase, ask=_asking(as_json))
-        _done(made, kit, as_json=as_json)
+        made = connect_consented(row, installation=app.installation, passphrase=passphrase, ask=asking(as_json))
+        done(made, kit, as_json=as_json)
 
     run.__doc__ = (
         f"A folder in your {title}. {about}\n\n"
@@ -177,7 +179,8 @@ def _client(id: str, path: Path | None) -> tuple[str, str]:
     return id or str(app.get("client_id", "")), secret
 
 
-def _asking(as_json: bool) -> Callable[[], str] | None:
+def asking(as_json: bool) -> Callable[[], str] | None:
+    """How the key to a vault that is there already is asked for; None where nobody can be asked."""
     return _ask if sys.stdin.isatty() and not as_json else None
 
 
@@ -186,12 +189,14 @@ def _ask() -> str:
     return str(click.prompt("Its passphrase or recovery key", hide_input=True, err=True))
 
 
-def _check_kit(kit: Path | None) -> None:
+def check_kit(kit: Path | None) -> None:
+    """Refuse to write the emergency kit over a file, before anything is connected. Raises UsageError."""
     if kit is not None and kit.exists():
         raise click.UsageError(f"{kit} is there already; the emergency kit is not written over it.")
 
 
-def _done(made: Connected, kit: Path | None, *, as_json: bool) -> None:
+def done(made: Connected, kit: Path | None, *, as_json: bool) -> None:
+    """Say what was connected, and write the emergency kit of a new vault."""
     from chatkeep.cli.output import write_json
 
     if kit is not None and made.recovery_key:

@@ -85,13 +85,18 @@ def connect(
 
 def _row(provider: str, given: Mapping[str, str], installation: Installation) -> Connection:
     kind = providers.provider(provider)
-    where = {need: given[need] for need in kind.needs if given.get(need)}
+    where = {need: given[need] for need in (*kind.needs, *kind.may) if given.get(need)}
     if "path" in where:
         where["path"] = str(Path(where["path"]).expanduser().resolve())
     hidden = {need: where.pop(need) for need in kind.secrets if need in where}
-    row = Connection(provider=provider, location=where, account=where.get("path", ""))
+    row = Connection(provider=provider, location=where, account=where.get("path") or _address(where))
     seal_secrets(row, hidden, installation)
     return row
+
+
+def _address(where: Mapping[str, str]) -> str:
+    """A place on a server as people know it: its address, and the bucket if there is one."""
+    return "/".join(where[part].rstrip("/") for part in ("address", "bucket") if part in where)
 
 
 def connect_consented(

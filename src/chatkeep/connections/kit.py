@@ -21,29 +21,42 @@ both the passphrase and this key, nobody can open the vault, including us.
 
 TO GET EVERYTHING BACK WITH CHATKEEP
   1. Install Chatkeep on any computer.
-  2. chatkeep connect {provider} {path}     (give the recovery key when it asks)
+  2. {connect}
   3. chatkeep restore
 
 TO GET EVERYTHING BACK WITHOUT CHATKEEP
   The vault is an ordinary restic repository (https://restic.net).
-  1. restic -r {repository} restore latest --target my-conversations
-  2. Give the recovery key, exactly as printed, with its dashes, as the password.
+{fetch}     restic -r {repository} restore latest --target my-conversations
+     Give the recovery key, exactly as printed, with its dashes, as the password.
   Conversations are JSON files in my-conversations/conversations.
 """
 
 
 def emergency_kit(*, name: str, provider: str, account: str, vault: str, recovery_key: str, made: date) -> str:
     """The page as text, 90 columns wide. It holds the recovery key: treat it as the key itself."""
+    connect, fetch, repository = _ways(provider, account)
     return _PAGE.format(
         made=made.isoformat(),
         provider=provider,
         account=account,
-        path=_quoted(account),
+        connect=connect,
+        fetch=fetch,
+        repository=repository,
         name=name,
         vault=vault[:16],
         recovery_key=recovery_key,
-        repository=_quoted(f"{account}/Vault"),
     )
+
+
+def _ways(provider: str, account: str) -> tuple[str, str, str]:
+    """How to connect the place again, how its files are fetched where no program mounts it, and what restic is given."""
+    give = "(give the recovery key when it asks)"
+    if provider == "folder":
+        return f"chatkeep connect folder {_quoted(account)}     {give}", "", _quoted(f"{account}/Vault")
+    fetch = "     Download the folder that holds Vault and README.txt, and go into it.\n"
+    if provider in ("webdav", "s3"):
+        return f"chatkeep connect {provider} {_quoted(account)} …     {give}", fetch, "Vault"
+    return f"chatkeep connect {provider}     (sign in as {account};\n     give the recovery key when it asks)", fetch, "Vault"
 
 
 def _quoted(path: str) -> str:

@@ -14,6 +14,8 @@ from chatkeep.providers.notes import MemoryNotes, Notes
 from chatkeep.providers.oauth import Access, Client, NoConsent, SignIn, Tokens, TokenStore
 from chatkeep.providers.onedrive import ONEDRIVE
 from chatkeep.providers.provider import Account, Means, Provider, Space
+from chatkeep.providers.s3 import S3_PROVIDER
+from chatkeep.providers.webdav import WEBDAV
 from chatkeep.storage import Storage
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "GOOGLE_DRIVE",
     "MEMORY",
     "ONEDRIVE",
+    "S3_PROVIDER",
+    "WEBDAV",
     "Access",
     "Account",
     "Client",
@@ -78,5 +82,5 @@ def open_storage(name: str, settings: Mapping[str, str], *, new: bool = False, m
     return kind.open(settings, new, means)
 
 
-for _built_in in (FOLDER, MEMORY, GOOGLE_DRIVE, DROPBOX, ONEDRIVE):
+for _built_in in (FOLDER, MEMORY, GOOGLE_DRIVE, DROPBOX, ONEDRIVE, WEBDAV, S3_PROVIDER):
     register(_built_in)

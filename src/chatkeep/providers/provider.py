@@ -48,6 +48,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     name: as written on the command line, "google-drive".
     title: as people know it, "Google Drive".
     needs: the settings that open must be given, in the order to ask for them.
+    may: settings that open takes and can do without.
     secrets: those among `needs` that are kept sealed and never shown.
     sign_in: how a person gives consent; None where nobody signs in.
     open: gives the storage for the settings of one connection. With True as second argument it also makes
@@ -61,6 +62,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     needs: tuple[str, ...]
     open: Callable[[Mapping[str, str], bool, Means | None], Storage]
+    may: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     sign_in: SignIn | None = None
     account: Callable[[Means], Account] | None = None

@@ -1,0 +1,152 @@
+"""The S3 storage against a server of others, moto's, and what each refusal of a service means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chatkeep.errors import Damaged, NotFound, QuotaFull, Refused, SignInAgain, SlowDown, Unavailable, WrongUse
+from chatkeep.providers.s3 import S3, S3_PROVIDER
+from chatkeep.storage import Retrying, Storage, delete_many, put_many
+from chatkeep.testing.storage_suite import StorageSuite
+from fakes.server import Front
+from fakes.wire import Request, Response
+
+KEYS = {"access_key": "AKIAEXAMPLE", "secret_key": "very-secret-indeed"}
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[str]:
+    """The address of an S3 service, with a bucket called kept."""
+    from minio import Minio
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = Minio(endpoint=f"{host}:{port}", secure=False, region="us-east-1", **KEYS)
+    client.make_bucket(bucket_name="kept")
+    client._http.clear()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+_number = iter(range(10**6))
+
+
+class TestS3(StorageSuite):
+    boundaries = (1, 65536, 5 * 1024 * 1024)
+
+    @pytest.fixture
+    def settings(self, service: str) -> dict[str, str]:
+        return {"address": service, "bucket": "kept", "folder": f"Chatkeep {next(_number)}", **KEYS}
+
+    @pytest.fixture
+    def plain(self, settings: dict[str, str]) -> Iterator[S3]:
+        made = S3_PROVIDER.open(settings, True, None)
+        assert isinstance(made, S3)
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def storage(self, plain: S3) -> Storage:
+        """As connections open it: moto answers 500 when two write one name at the same moment."""
+        return Retrying(plain, first_wait_s=0.01)
+
+    @pytest.fixture
+    def second(self, settings: dict[str, str]) -> Iterator[Storage]:
+        made = S3_PROVIDER.open(settings, False, None)
+        yield made
+        made.close()
+
+    def test_every_verb_is_one_request(self, plain: S3) -> None:
+        for call in (
+            lambda: plain.put("a", b"x" * 6_000_000),
+            lambda: plain.get("a", start=1, length=5),
+            lambda: plain.stat("a"),
+            plain.listing,
+            lambda: plain.delete("a"),
+        ):
+            before = plain.requests
+            call()
+            assert plain.requests == before + 1
+
+    def test_a_thousand_are_deleted_by_one_request(self, plain: S3) -> None:
+        put_many(plain, {f"a/{i}": b"x" for i in range(30)})
+        before = plain.requests
+        delete_many(plain, [f"a/{i}" for i in range(1000)])
+        assert plain.requests == before + 1
+        assert plain.listing() == []
+
+    def test_only_its_own_folder_is_seen(self, storage: Storage, settings: dict[str, str]) -> None:
+        beside = S3_PROVIDER.open({**settings, "folder": settings["folder"] + "2"}, True, None)
+        beside.put("a", b"of the other")
+        assert storage.listing() == []
+        beside.close()
+
+    def test_a_bucket_that_is_not_there_is_not_taken_for_an_empty_one(self, service: str, storage: Storage) -> None:
+        with pytest.raises(Unavailable, match="no bucket"):
+            S3(service, bucket="elsewhere", **KEYS)
+
+
+@pytest.mark.parametrize("address", ["http://s3.example", "ftp://x", "https://", "https://x/path", "s3.example"])
+def test_an_address_that_would_send_in_the_clear_is_refused(address: str) -> None:
+    with pytest.raises(WrongUse):
+        S3(address, bucket="kept", **KEYS)
+
+
+class _Says:
+    """A service that gives one answer, after saying that the bucket is there."""
+
+    hosts = ("kept",)  # the first part of the path is the bucket
+
+    def __init__(self) -> None:
+        self.response = Response(200)
+
+    def answer(self, request: Request) -> Response:
+        return self.response
+
+
+@pytest.fixture
+def says() -> Iterator[tuple[_Says, S3]]:
+    fake = _Says()
+    with Front([fake]) as front:
+        storage = S3(front.url, bucket="kept", **KEYS)
+        yield fake, storage
+        storage.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (404, "NoSuchKey", NotFound),
+        (404, "NoSuchBucket", Unavailable),
+        (403, "AccessDenied", Refused),
+        (403, "InvalidAccessKeyId", SignInAgain),
+        (403, "SignatureDoesNotMatch", SignInAgain),
+        (403, "QuotaExceeded", QuotaFull),
+        (503, "SlowDown", SlowDown),
+        (500, "InternalError", Unavailable),
+        (400, "BadDigest", Damaged),
+    ],
+)
+def test_what_a_code_means(says: tuple[_Says, S3], status: int, code: str, error: type[Exception]) -> None:
+    fake, storage = says
+    body = f"<Error><Code>{code}</Code><Message>no</Message><Resource>/kept</Resource></Error>".encode()
+    fake.response = Response(status, {"content-type": "application/xml"}, body)
+    with pytest.raises(error) as raised:
+        storage.get("a")
+    assert not any(secret in str(raised.value) for secret in KEYS.values())
+
+
+def test_a_page_in_place_of_the_service_is_no_object(says: tuple[_Says, S3]) -> None:
+    fake, storage = says
+    fake.response = Response(200, {"content-type": "text/html"}, b"<html>sign in to the hotel")
+    with pytest.raises(Unavailable):
+        storage.listing()
+
+
+def test_nobody_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        S3("http://127.0.0.1:9", bucket="kept", **KEYS)

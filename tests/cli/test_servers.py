@@ -1,4 +1,4 @@
-"""`chatkeep connect webdav` and `connect s3`, against servers of others: from a password to a vault that stock tools know."""
+"""`chatkeep connect webdav` and `connect s3`, against servers of others: from a password to a restore."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def _common(command: F) -> F:
 
 
 def _secret_file(what: str) -> Callable[[F], F]:
-    help = f"Read the {what} from the first line of this file; typed at a prompt if not given."
-    return click.option("--secret-file", type=click.Path(dir_okay=False, path_type=Path), help=help)
+    told = f"Read the {what} from the first line of this file; typed at a prompt if not given."
+    return click.option("--secret-file", type=click.Path(dir_okay=False, path_type=Path), help=told)
 
 
 @click.command()
@@ -39,7 +39,7 @@ def _secret_file(what: str) -> Callable[[F], F]:
 def webdav(address: str, user: str, secret_file: Path | None, **rest: Any) -> None:
     """A folder on a WebDAV server: ADDRESS is that of the folder, like https://cloud.example/dav/Chatkeep.
 
-    It is made if it is not there. Where the server can make passwords for single apps (Nextcloud does), use one of those.
+    It is made if it is not there. Where the server makes passwords for single apps (Nextcloud does), use one.
 
     A new vault gets a recovery key, which is shown once: keep it. CHATKEEP_PASSPHRASE or --passphrase-file becomes its
     passphrase, or opens the vault that is there already.

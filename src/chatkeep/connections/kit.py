@@ -49,14 +49,18 @@ def emergency_kit(*, name: str, provider: str, account: str, vault: str, recover
 
 
 def _ways(provider: str, account: str) -> tuple[str, str, str]:
-    """How to connect the place again, how its files are fetched where no program mounts it, and what restic is given."""
+    """How to connect the place again, how its files are fetched for restic, and what restic is given."""
     give = "(give the recovery key when it asks)"
     if provider == "folder":
         return f"chatkeep connect folder {_quoted(account)}     {give}", "", _quoted(f"{account}/Vault")
     fetch = "     Download the folder that holds Vault and README.txt, and go into it.\n"
     if provider in ("webdav", "s3"):
         return f"chatkeep connect {provider} {_quoted(account)} …     {give}", fetch, "Vault"
-    return f"chatkeep connect {provider}     (sign in as {account};\n     give the recovery key when it asks)", fetch, "Vault"
+    return (
+        f"chatkeep connect {provider}     (sign in as {account};\n     give the recovery key when it asks)",
+        fetch,
+        "Vault",
+    )
 
 
 def _quoted(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from fakes.given import Cloud
 from fakes.rclone import Rclone
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("rclone") is None, reason="rclone is not installed")]
+pytestmark = pytest.mark.slow
 
 _CONFIG = """[db]
 type = dropbox

@@ -88,10 +88,6 @@ class _Dav(StorageSuite):
     many = 60
 
     @pytest.fixture
-    def server(self) -> str:
-        raise NotImplementedError
-
-    @pytest.fixture
     def address(self, server: str) -> str:
         return f"{server}/Anas%20Ordner/{next(_number)}/Chatkeep"
 

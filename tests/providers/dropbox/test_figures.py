@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,7 +73,6 @@ def test_a_backup_of_few_or_many_changes_is_at_most_ten_requests(fresh: Fresh, d
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("rclone") is None, reason="rclone is not installed")
 def test_a_first_backup_is_a_hundredth_of_the_requests_that_rclone_needs_for_the_files(
     opened: Opened, dropbox_fake: Cloud, fake: DropboxFake, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ class Login:
 
     def __init__(self, kind: str, clock: Callable[[], float]) -> None:
         self.kind, self.clock = kind, clock
-        self.redirects = ["http://localhost", "http://localhost/"]
+        self.redirects = ["http://localhost", "http://localhost/", "http://localhost/connect/return"]
         people = {name: Person(name, name.title(), email(name, kind)) for name in ("alice", "bob", "charlie")}
         self.consent = Consent(self._policy(), people, clients={"cid": "", "web": "csec"}, clock=clock)
 

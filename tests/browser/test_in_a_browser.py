@@ -167,6 +167,13 @@ def test_a_backup_is_made_and_everything_comes_back_in_the_browser(page: Page, t
     page.get_by_role("button", name="Restore", exact=True).click()
     page.get_by_role("link", name="Look at the chats").wait_for()
     assert _violations(page) == []
+    page.goto("/backups/stick/schedule")
+    for closed in page.locator("summary").all():
+        closed.click()
+    assert _violations(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert _overflow(page) <= 0
+    page.set_viewport_size({"width": 1280, "height": 800})
     page.goto("/backups/stick/keys")
     assert _violations(page) == []
     page.set_viewport_size({"width": 360, "height": 740})

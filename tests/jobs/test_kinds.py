@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from tests import exports
 
 from chatkeep.archive import Archive
 from chatkeep.connections import connecting, opening
 from chatkeep.connections.installation import Installation
+from chatkeep.connections.models import Connection
 from chatkeep.connections.safe import Safe
 from chatkeep.connections.secret import Secret
 from chatkeep.exporters import Customisation
 from chatkeep.jobs import kinds, queue
-from chatkeep.jobs.models import Job, State
+from chatkeep.jobs.models import Job, Schedule, State, Why
 from chatkeep.jobs.worker import Worker
+from chatkeep.jobs.workshop import workshop
+from chatkeep.operations import inbox
 from chatkeep.selection import Selection
 from chatkeep.vault import keys
 
@@ -130,3 +136,47 @@ def test_a_restore_with_damage_ends_with_problems(means: kinds.Means, subject: s
     job = work(means, "restore", subject, connection="stick")
     assert job.state == State.PROBLEMS
     assert job.report["problems"]
+
+
+def test_copies_and_the_inbox_are_jobs_of_a_connection(
+    means: kinds.Means, subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "QUIET_S", 0.0)
+    job = work(means, "publish", subject, connection="stick", exporter="txt", attachments=True)
+    assert (job.state, job.report["written"], job.report["attachments"]) == (State.DONE, 2, 1)
+    assert len(list((tmp_path / "place" / "Chats").rglob("*.txt"))) == 2
+    (tmp_path / "place" / "Inbox").mkdir()
+    exports.many(tmp_path / "place" / "Inbox" / "more.zip", 3)
+    job = work(means, "inbox", subject, connection="stick")
+    assert (job.state, job.report["taken"][0]["added"]) == (State.DONE, 3)
+    job = work(means, "publish", subject, connection="stick", exporter="txt", remove=True)
+    assert (job.report["removed"], list((tmp_path / "place" / "Chats").rglob("*.txt"))) == (2, [])
+
+
+def test_a_place_that_is_signed_out_is_not_asked_and_waits(means: kinds.Means, subject: str, tmp_path: Path) -> None:
+    Connection.objects.update(signed_out=True)
+    (tmp_path / "place").rename(tmp_path / "would be missed")
+    job = work(means, "backup", subject, connection="stick")
+    assert (job.state, job.paused_for, job.attempts) == (State.PAUSED, Why.SIGN_IN, 0)
+    assert "Reconnect" in job.hint
+
+
+def test_what_is_scheduled_is_done_by_the_workshop(means: kinds.Means, subject: str) -> None:
+    """From a change to the backup: the dispatcher asks, the worker does."""
+    works = workshop(means)
+    assert works.once() == 0
+    Schedule.objects.filter(kind="backup").update(changed_at=timezone.now() - timedelta(minutes=6))
+    assert works.once() == 1
+    assert opening.connection("stick").backed_up_change == means.archive.number
+    assert works.once() == 0
+
+
+def test_a_workshop_works_in_threads_until_it_is_stopped(means: kinds.Means, subject: str) -> None:
+    works = workshop(means)
+    works.start()
+    job = queue.enqueue("backup", subject, {"connection": "stick"})
+    while queue.find(job.pk).is_open:
+        time.sleep(0.01)
+    works.stop()
+    assert queue.find(job.pk).state == State.DONE
+    assert Schedule.objects.filter(subject=subject).exists()

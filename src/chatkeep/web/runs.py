@@ -17,6 +17,8 @@ _TITLES = {
     "restore": "Restore",
     "check": "Check of a backup",
     "drill": "Rehearsed restore",
+    "publish": "Readable copies",
+    "inbox": "Inbox",
     "look": "A look into a backup",
 }
 _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -48,10 +50,20 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("attachments", "Attachments that came with them"),
         ("bytes", "Read"),
     ),
+    "publish": (
+        ("conversations", "Conversations"),
+        ("written", "Copies written"),
+        ("removed", "Copies removed"),
+        ("unchanged", "Copies that were up to date"),
+        ("kept", "Copies that somebody edited, left as they are"),
+        ("attachments", "Attachments put beside them"),
+        ("bytes_sent", "Sent"),
+    ),
+    "inbox": (("bytes_received", "Fetched"),),
     "look": (("restored", "Conversations in it"), ("messages", "Messages in them")),
     "check": (("snapshots", "Backups looked at"), ("conversations", "Conversations in the newest"), ("read", "Read")),
 }
-_BYTES = frozenset({"bytes", "bytes_sent", "read"})
+_BYTES = frozenset({"bytes", "bytes_received", "bytes_sent", "read"})
 
 
 class Shown:
@@ -90,6 +102,10 @@ class Shown:
         facts = [(title, self._fact(name)) for name, title in _FACTS.get(self.job.kind, ()) if self._counts(name)]
         if self.job.kind == "import" and self.report:
             facts += self._of_import()
+        if self.job.kind == "inbox":
+            facts += [(taken["name"], _brought(taken)) for taken in self.report.get("taken", [])]
+            facts += [(name, "still grows; taken at the next look") for name in self.report.get("waiting", [])]
+            facts += [(name, "is no export that Chatkeep knows; it stays") for name in self.report.get("left", [])]
         if self.job.kind == "backup" and self.report:
             facts.append(("Read back and compared", "yes" if self.report.get("verified") else "no"))
         if self.job.kind == "drill" and self.report:
@@ -129,11 +145,18 @@ class Shown:
             return [{"name": "Look into it", "href": reverse("opened", args=opened)}]
         if self.job.kind == "restore" and self.report.get("out"):
             return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
+        if self.job.kind == "inbox" and self.report.get("taken"):
+            return [{"name": "Look at the chats", "href": reverse("chats")}]
         if self.job.kind == "restore" and not self.report.get("dry_run"):
             return [{"name": "Look at the chats", "href": reverse("chats")}]
         return (
             [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check", "drill") else []
         )
+
+
+def _brought(taken: dict[str, Any]) -> str:
+    new, updated = number(taken["added"]), number(taken["updated"])
+    return f"{new} new conversations, {updated} with something new, {number(taken['messages'])} messages"
 
 
 def open_runs() -> list[Shown]:

@@ -76,7 +76,7 @@ def test_a_backup_of_few_or_many_changes_is_at_most_ten_requests(fresh: Fresh, d
 def test_a_first_backup_is_a_hundredth_of_the_requests_that_rclone_needs_for_the_files(
     opened: Opened, dropbox_fake: Cloud, fake: DropboxFake, tmp_path: Path
 ) -> None:
-    held = documents(420)
+    held = documents(500)
     fresh = vault.create(opened(new=True), passphrase=None, hostname=HOST)[0]
     before = dropbox_fake.journal.count()  # rclone too is given a place that was made
     assert fresh.save(contents(held), host=HOST).verified

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from tests.providers.google_drive.conftest import Device
 
+from chatkeep.errors import Unavailable
 from chatkeep.providers.google_drive import GoogleDrive
 from chatkeep.storage import Counting, Retrying
 from fakes.given import Cloud
+from fakes.google_drive import Wrong
 
 FEED = "GET www.googleapis.com/drive/v3/changes?"
 
@@ -72,13 +75,49 @@ def test_each_small_object_is_one_request_and_a_large_one_two(google_fake: Cloud
 
 
 def test_many_objects_need_their_folders_one_request_for_each_depth(google_fake: Cloud, storage: GoogleDrive) -> None:
-    objects = {f"Vault/data/{i:02x}/{i}": b"x" for i in range(60)}
+    objects = {f"Chats/{i % 3}/{i:02x}/{i}": b"x" for i in range(60)}
     with google_fake.journal.counted() as lines:
         stored = storage.put_many(objects)
-    folders = [line for line in lines if "/upload/" not in line and "generateIds" not in line]
-    assert len(folders) == 3
-    assert len(lines) - len(folders) <= 60 + 1
+    assert len([line for line in lines if "/upload/" not in line]) == 3
+    assert len(lines) == 60 + 3
     assert [one.name for one in stored] == list(objects)
+
+
+def test_with_the_first_pack_the_folders_of_all_packs_are_made(google_fake: Cloud, storage: GoogleDrive) -> None:
+    google_fake.faults.lose("POST .*/batch", nth=2)
+    storage.put("Vault/config", b"x")
+    with pytest.raises(Unavailable):
+        storage.put("Vault/data/77/77ab", b"x")
+    storage.put("Vault/data/77/77ab", b"x")
+    folders = [file.name for file in google_fake.fake.users["alice"].files.values() if file.folder]
+    assert folders.count("77") == 1
+    with google_fake.journal.counted() as lines:
+        for i in range(256):
+            storage.put(f"Vault/data/{i:02x}/{i:02x}", b"x")
+    folders = [file.name for file in google_fake.fake.users["alice"].files.values() if file.folder]
+    assert sorted(folders) == sorted(["Chatkeep", "Vault", "data", *(f"{i:02x}" for i in range(256))])
+    assert len(lines) <= 256 + 4
+
+
+def test_a_folder_of_packs_that_drive_does_not_make_just_now_is_made_when_it_is_needed(
+    google_fake: Cloud, storage: GoogleDrive
+) -> None:
+    drive = google_fake.fake.users["alice"]
+    create = drive.create
+
+    def busy(meta: dict[str, object], data: bytes, app: str) -> object:
+        if meta["name"] in ("aa", "bb") and not data and drive.made < 10_000:
+            drive.made = 10_000
+            raise Wrong(403, "userRateLimitExceeded")
+        return create(meta, data, app)
+
+    drive.create = busy
+    storage.put("Vault/data/77/1", b"x")
+    assert sum(file.folder for file in drive.files.values()) == 3 + 255
+    with google_fake.journal.counted() as lines:
+        storage.put("Vault/data/aa/1", b"x")
+        storage.put("Vault/data/bb/1", b"x")
+    assert len(lines) == 3
 
 
 def test_many_objects_are_deleted_a_hundred_in_a_request(google_fake: Cloud, storage: GoogleDrive) -> None:

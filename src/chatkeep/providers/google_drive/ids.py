@@ -10,7 +10,9 @@ from chatkeep.errors import Unavailable
 from chatkeep.providers.google_drive.calls import API, Calls
 from chatkeep.providers.notes import Notes
 
-AT_ONCE = 100
+AT_ONCE = 300
+"""Enough for the folders of a vault's packs and for what the first backup puts. A thousand can be asked for."""
+
 _KEY = "ids"
 
 
@@ -40,12 +42,12 @@ class Ids:
             self._opened()
             return self._suspects
 
-    def take(self, at_least: int = 1) -> str:
-        """An id that nobody used. at_least: how many will be wanted soon."""
+    def take(self) -> str:
+        """An id that nobody used."""
         with self._lock:
             free = self._opened()
             if not free:
-                free += self._fetched(max(at_least, AT_ONCE))
+                free += self._fetched()
                 self._note(free=[], out=[*self._suspects, *free])
             return free.pop()
 
@@ -80,8 +82,8 @@ class Ids:
     def _note(self, *, free: list[str], out: list[str]) -> None:
         self._notes.put(_KEY, msgspec.msgpack.encode(_Kept(free, out)))
 
-    def _fetched(self, count: int) -> list[str]:
-        params = {"count": str(min(count, 1000)), "space": "drive", "type": "files"}
+    def _fetched(self) -> list[str]:
+        params = {"count": str(AT_ONCE), "space": "drive", "type": "files"}
         ids = self._calls.json("GET", f"{API}/files/generateIds", "New ids", params=params).get("ids")
         if not ids:
             raise Unavailable("Google Drive gave no ids for new files.")

@@ -7,6 +7,7 @@ the change feed keeps us current: one request tells what anybody did. What we kn
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,19 +32,25 @@ from chatkeep.storage import (
     each,
 )
 
-SETTLES_S = 60.0
+SETTLES_S = 2.0
+"""How long the feed may take to tell what another device did. Drive promises nothing; not measured on the real one."""
+
+LISTS_SETTLE_S = 60.0
 LOOK_AGAIN_S = 3600.0
-"""After this everything is listed once more, where the first list had anything: others may have made more just before.
+"""Where the first list had anything, others may have made more just before, which it missed. So everything is listed
+again a minute and an hour later; until the minute is over we say that this place settles late.
 
 Source: rclone's manual for Drive: what is new may be missing from lists, up to about an hour; 2026-11.
 """
 
 PAGE = "1000"
 NAME_LOCKS = 64
+LOOKS_AGAIN = 2
 LOOKS = 6
 """How often an object is read while somebody else replaces it."""
 
 NONE: frozenset[str] = frozenset()
+_PACKS = re.compile("data/[0-9a-f]{2}")
 
 
 class GoogleDrive:
@@ -52,8 +59,6 @@ class GoogleDrive:
     new: make the folder if it is not there. Raises Unavailable when it is not there and was not to be made.
     requests: every request made, those for signing in and those that failed too.
     """
-
-    traits = Traits(doubles=True, settles=SETTLES_S, parallel=4)
 
     def __init__(
         self, means: Means, *, folder: str = "Chatkeep", new: bool = False, clock: Callable[[], float] = time.time
@@ -75,6 +80,11 @@ class GoogleDrive:
         self._tree = Tree.from_kept(folder, kept) if kept else None
         if new or self._tree is None:
             self._open(new)
+
+    @property
+    def traits(self) -> Traits:
+        late = self._tree is not None and self._tree.looks == 0 and self._tree.look_again_at > 0
+        return Traits(doubles=True, settles=LISTS_SETTLE_S if late else SETTLES_S, parallel=4)
 
     @property
     def requests(self) -> int:
@@ -137,16 +147,17 @@ class GoogleDrive:
         """List all that the app may see. The token is fetched first: what happens meanwhile, the feed tells."""
         token = str(self._calls.json("GET", f"{API}/changes/startPageToken", "The change feed")["startPageToken"])
         entries = self._listed()
-        again = self._clock() + LOOK_AGAIN_S if entries else 0.0
+        again = self._clock() + LISTS_SETTLE_S if entries else 0.0
         with self._state:
             self._tree = Tree(self._folder, token, entries, look_again_at=again)
         self._note()
 
     def _look_again(self, tree: Tree) -> None:
-        """List once more, for what was so new at the first time that the list did not have it."""
+        """List once more, for what was so new before that the list did not have it."""
         entries = self._listed()
         with self._state:
-            if tree.find_out(entries):
+            unknown = tree.find_out(entries)
+            if unknown or tree.looks < LOOKS_AGAIN:
                 tree.look_again_at = self._clock() + LOOK_AGAIN_S
 
     def _listed(self) -> list[Entry]:
@@ -237,35 +248,47 @@ class GoogleDrive:
         return found
 
     def _make_folders(self, paths: Iterable[list[str]]) -> None:
-        """Make the folders of these paths that are missing: those of one depth in one request."""
-        wanted = sorted({tuple(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}, key=len)
-        for depth in sorted({len(path) for path in wanted}):
+        """Make the folders of these paths that are missing: those of one depth in one request.
+
+        With the first folder for packs all 256 of them are made, in three requests, as restic does: else every second
+        backup would need a request more. Those that Drive does not make just now are made when they are needed.
+        """
+        needed = {tuple(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
+        for depth in sorted({len(path) for path in needed}):
             with self._state:
-                level = [path for path in wanted if len(path) == depth and not self._known.folder(path)]
-                metas = [self._folder_meta(path) for path in level]
-            for begin in range(0, len(metas), MOST_IN_BATCH):
-                self._make_level(level[begin : begin + MOST_IN_BATCH], metas[begin : begin + MOST_IN_BATCH])
+                missing = {path for path in needed if len(path) == depth and not self._known.folder(path)}
+                shards = {path[:-1] for path in missing if _PACKS.fullmatch("/".join(path[-2:]))}
+                others = {(*above, f"{i:02x}") for above in shards for i in range(256)} - missing
+                level = sorted(missing) + sorted(path for path in others if not self._known.folder(path))
+            for begin in range(0, len(level), MOST_IN_BATCH):
+                self._make_level(level[begin : begin + MOST_IN_BATCH], needed)
 
-    def _folder_meta(self, path: tuple[str, ...]) -> dict[str, Any]:
-        return {"name": path[-1], "mimeType": FOLDER, "parents": [self._known.folder(path[:-1])]}
-
-    def _make_level(self, level: list[tuple[str, ...]], metas: list[dict[str, object]]) -> None:
+    def _make_level(self, level: list[tuple[str, ...]], needed: set[tuple[str, ...]]) -> None:
+        with self._state:
+            parents = {path[:-1]: self._known.folder(path[:-1]) for path in level}
+        metas = [{"name": path[-1], "mimeType": FOLDER, "parents": [parents[path[:-1]]]} for path in level]
+        keys = [(parents[path[:-1]], path[-1]) for path in level]
         if len(level) == 1:
-            self._learn(self._made((str(metas[0]["parents"]), level[0][-1]), metas[0], "/".join(level[0])))
+            self._learn(self._made(keys[0], metas[0], "/".join(level[0])))
             return
-        keys = [(str(meta["parents"]), path[-1]) for path, meta in zip(level, metas, strict=True)]
         for key in keys:
-            self._pending[key] = self._pending.get(key) or self._ids.take(len(level))
+            self._pending[key] = self._pending.get(key) or self._ids.take()
         bodies = [{**meta, "id": self._pending[key]} for key, meta in zip(keys, metas, strict=True)]
         answers = self._calls.batch([("POST", f"/files?fields={FIELDS}", body) for body in bodies])
-        for path, key, meta, answer in zip(level, keys, metas, answers, strict=True):
+        for path, answer in zip(level, answers, strict=True):
             if answer.ok:
                 self._learn(answer.json())
-                self._pending.pop(key, None)
-            elif answer.status == 409:
-                self._learn(self._made(key, meta, "/".join(path)))
-            else:
+            elif answer.status != 409 and path in needed:
                 raise self._calls.error(answer, "/".join(path))
+        if any(answer.status == 409 for answer in answers):  # made before, and that answer was lost: the feed knows
+            self._refresh()
+        for path, key, meta in zip(level, keys, metas, strict=True):
+            with self._state:
+                known = self._known.folder(path)
+            if known:
+                self._pending.pop(key, None)
+            elif path in needed:
+                self._learn(self._made(key, meta, "/".join(path)))
 
     # The verbs
 

@@ -64,6 +64,7 @@ class _Kept(msgspec.Struct, array_like=True):
     version: int
     token: str
     look_again_at: float
+    looks: int
     entries: list[Entry]
     history: list[tuple[str, list[str]]]
 
@@ -74,7 +75,8 @@ KEPT_VERSION = 1
 class Tree:
     """The files below the top folder, which bears `mark`. token: how far the feed was read.
 
-    look_again_at: when to list everything once more, because a list may miss what is new; 0 for never.
+    look_again_at: when to list everything once more, because a list may miss what is new; 0 for never. looks: how
+        often that was done.
     history: the tokens we know of, each with the names touched from it on until the next one.
     """
 
@@ -84,6 +86,7 @@ class Tree:
         self.mark = mark
         self.token = token
         self.look_again_at = look_again_at
+        self.looks = 0
         self.changed = True
         self._entries: dict[str, Entry] = {}
         self._below: dict[str, dict[str, set[str]]] = {}
@@ -99,7 +102,9 @@ class Tree:
 
     def kept(self) -> bytes:
         """Everything, small."""
-        kept = _Kept(KEPT_VERSION, self.token, self.look_again_at, list(self._entries.values()), self._history)
+        kept = _Kept(
+            KEPT_VERSION, self.token, self.look_again_at, self.looks, list(self._entries.values()), self._history
+        )
         return zlib.compress(msgspec.msgpack.encode(kept), 3)
 
     @classmethod
@@ -113,7 +118,7 @@ class Tree:
             return None
         tree = cls(mark, kept.token, kept.entries, look_again_at=kept.look_again_at)
         tree._history = kept.history or tree._history
-        tree.changed = False
+        tree.looks, tree.changed = kept.looks, False
         return tree
 
     # Where things are
@@ -238,6 +243,7 @@ class Tree:
         Nothing is taken for gone because a list does not have it: lists lag behind.
         """
         self.look_again_at = 0.0
+        self.looks += 1
         self.changed = True
         new = [one for one in entries if one.id not in self._buried and one.id not in self._entries]
         for one in new:

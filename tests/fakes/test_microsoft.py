@@ -311,6 +311,31 @@ def test_on_business_a_session_blocks_another_for_the_name_until_it_ends() -> No
     assert client.there("GET", address).status == 404
 
 
+@pytest.mark.parametrize("kind", ["personal", "business"])
+def test_a_session_may_wait_for_its_commit(kind: str) -> None:
+    fake = MicrosoftFake(kind=kind)
+    client = Client(fake)
+    client("GET", APP)
+    address = client("POST", f"{APP}:/large:/createUploadSession", {"deferCommit": True})[1]["uploadUrl"]
+    assert fragment(client, address, 0, b"12345", 5)[0] == 202
+    assert fake.files() == {}
+    if kind == "business":
+        assert client.there("POST", address).status == 201
+    else:
+        assert client.there("POST", address).status == 405
+        assert client("PUT", f"{APP}:/large", {"@microsoft.graph.sourceUrl": address})[0] == 201
+    assert fake.files() == {"Apps/Chatkeep/large": b"12345"}
+
+
+def test_a_copy_is_asked_after_elsewhere(fake: MicrosoftFake, client: Client) -> None:
+    client("PUT", f"{APP}:/a:/content", b"x")
+    said = client.raw("POST", f"{APP}:/a:/copy", {"name": "b"})
+    assert said.status == 202
+    assert json.loads(client.there("GET", said.headers["Location"]).body)["status"] == "completed"
+    assert fake.files() == {"Apps/Chatkeep/a": b"x", "Apps/Chatkeep/b": b"x"}
+    assert client("POST", f"{APP}:/a:/copy", {"name": "b"})[0] == 409
+
+
 # Hashes
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from fakes.consent import Consent, Issued
 from fakes.microsoft.drive import Drive, GraphError, Item
@@ -240,6 +240,7 @@ class MicrosoftFake:
             ("POST", "/createUploadSession"): self._begin,
             ("POST", "/microsoft.graph.createUploadSession"): self._begin,
             ("POST", "/permanentDelete"): self._delete_for_good,
+            ("POST", "/copy"): self._copy,
         }
         verb = verbs.get((request.method, target.sub))
         if verb is None:
@@ -303,6 +304,20 @@ class MicrosoftFake:
         self._delete(request, target)
         item.data = None if item.data is None else b""
         return answer(204)
+
+    def _copy(self, request: Request, target: Target) -> Response:
+        """Done at once; how it goes is asked at an address without a sign-in."""
+        item, body = target.item(), json_body(request)
+        if item.is_folder:
+            raise GraphError(400, "notSupported")
+        above = target.drive.items[item.parent]
+        folder = self._folder_of(body["parentReference"], target) if "parentReference" in body else above
+        name = body.get("name", item.name)
+        if target.drive.child(folder, name) is not None:
+            raise GraphError(409, "nameAlreadyExists")
+        made, _ = target.drive.put(folder, name, item.data or b"")
+        where = request.address(DOWNLOADS[target.drive.kind], f"/monitor/{quote(made.id)}")
+        return Response(202, {"Location": where})
 
     def _children(self, request: Request, target: Target) -> Response:
         folder, options = target.item(), request.fields()
@@ -461,6 +476,9 @@ class MicrosoftFake:
             return said if isinstance(said, Response) else self._committed(request, *said)
         if request.path.startswith("/content/") and request.method in ("GET", "HEAD"):
             return self._bytes(request, request.path.removeprefix("/content/"))
+        if request.path.startswith("/monitor/"):
+            id = unquote(request.path.removeprefix("/monitor/"))
+            return answer(200, {"status": "completed", "percentageComplete": 100.0, "resourceId": id})
         raise GraphError(404, "itemNotFound")
 
     def _committed(self, request: Request, session: Session, item: Item, new: bool) -> Response:

@@ -30,6 +30,7 @@ class Session:
     expires: float
     received: bytearray = field(default_factory=bytearray)
     total: int = 0
+    deferred: bool = False
 
 
 class Sessions:
@@ -59,6 +60,7 @@ class Sessions:
             f"session-{self.begun}", drive, path[:-1], start, path[-1], behaviour,
             dict(wanted.get("fileSystemInfo", {})), now + LIFETIME_S[drive.kind],
         )  # fmt: skip
+        session.deferred = bool(body.get("deferCommit"))
         self.open[session.token] = session
         return session
 
@@ -78,6 +80,10 @@ class Sessions:
         if request.method == "DELETE":
             del self.open[token]
             return answer(204)
+        if request.method == "POST" and session.deferred and session.drive.kind == "business":
+            if not session.total or len(session.received) < session.total:
+                raise GraphError(400, "invalidRequest")
+            return (session, *self._commit(session))
         if request.method != "PUT":
             raise GraphError(405, "invalidRequest")
         return self._fragment(request, session)
@@ -97,7 +103,7 @@ class Sessions:
             raise GraphError(416, "invalidRange", "fragmentOutOfOrder")
         session.total = total
         session.received += request.body
-        if len(session.received) < total:
+        if len(session.received) < total or session.deferred:
             return answer(202, self.described(session))
         return (session, *self._commit(session))
 

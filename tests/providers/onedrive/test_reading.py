@@ -15,7 +15,7 @@ from fakes.given import Cloud
 PLACE = "Apps/Chatkeep/Chatkeep"
 
 
-def test_the_address_of_an_object_is_asked_for_once_and_again_when_it_is_old(cloud: Cloud, opening: Opening) -> None:
+def test_where_an_object_is_fetched_is_asked_for_once_and_again_when_it_is_old(cloud: Cloud, opening: Opening) -> None:
     storage = opening(cloud)
     now = 0.0
     storage._clock = lambda: now
@@ -24,11 +24,19 @@ def test_the_address_of_an_object_is_asked_for_once_and_again_when_it_is_old(clo
     with cloud.journal.counted() as lines:
         for start in range(0, 10_000, 1000):
             assert storage.get("pack", start=start, length=1000) == data[start : start + 1000]
-    assert len(lines) == 11
+    assert len(lines) == 10  # the answer to the put said where
     now += ADDRESS_LASTS_S + 1
     with cloud.journal.counted() as lines:
         storage.get("pack", length=1)
     assert len(lines) == 2
+
+
+def test_what_another_handle_put_costs_one_question_more(cloud: Cloud, opening: Opening) -> None:
+    opening(cloud).put("pack", b"0123456789")
+    storage = opening(cloud, new=False)
+    with cloud.journal.counted() as lines:
+        assert [storage.get("pack", start=i, length=1) for i in range(3)] == [b"0", b"1", b"2"]
+    assert len(lines) == 4
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from chatkeep.errors import ChatkeepError, Damaged, NotFound, Refused, Unavailable
+from chatkeep.errors import ChatkeepError, Damaged, NotFound, Refused, Unavailable, WrongUse
 from chatkeep.providers.http import METADATA_CAP
 from chatkeep.providers.notes import Notes
 from chatkeep.providers.onedrive import names
@@ -136,6 +137,7 @@ class OneDrive:
         if "id" not in item:
             raise Unavailable(f"OneDrive did not say that it has {name}.")
         if self._is_right(item, name, data):
+            self._remember_address(item, name)
             return self._seen(item, name)
         removed = self._graph.ask("DELETE", self._item(item["id"]), match=str(item.get("cTag", "")))
         if removed.status == 412:  # somebody put other bytes there meanwhile; ours are nowhere any more
@@ -282,6 +284,14 @@ class OneDrive:
         with self._lock:
             _remember(self._addresses, name, (address, self._clock() + ADDRESS_LASTS_S))
         return address
+
+    def _remember_address(self, item: dict[str, Any], name: str) -> None:
+        """Where an object that we just put can be fetched, if that was said along: what is read back costs one less."""
+        said = item.get("@microsoft.graph.downloadUrl")
+        with contextlib.suppress(Unavailable, WrongUse):
+            address = check_address(self._graph.http.endpoints, said)
+            with self._lock:
+                _remember(self._addresses, name, (address, self._clock() + ADDRESS_LASTS_S))
 
     def _read(self, address: str, name: str, start: int, length: int | None) -> bytes | None:
         """Bytes at a download address, which is never shown our sign-in; None if it leads nowhere (any more)."""

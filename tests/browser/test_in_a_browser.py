@@ -23,7 +23,21 @@ pytestmark = pytest.mark.slow
 CHATKEEP = (sys.executable, "-m", "chatkeep")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZES = ((1280, 900), (768, 1024), (360, 740))
-PAGES = ("/", "/chats/", "/search/", "/search/?q=soup", "/import/", "/export/", "/backups/", "/activity/", "/nowhere")
+PAGES = (
+    "/",
+    "/chats/",
+    "/search/",
+    "/search/?q=soup",
+    "/import/",
+    "/export/",
+    "/backups/",
+    "/connect/",
+    "/connect/folder/",
+    "/activity/",
+    "/nowhere",
+)
+CLOUDS = ("google-drive", "dropbox", "onedrive")
+CONNECTING = ("/connect/", "/connect/folder/", *(f"/connect/to/{name}/" for name in CLOUDS))
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
@@ -106,7 +120,7 @@ def test_first_the_example_one_click_away_with_progress_and_receipt(browser: Bro
 def test_pages_have_no_violations_and_fit_the_screen(page: Page, size: tuple[int, int], scheme: Any) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.emulate_media(color_scheme=scheme)
-    for address in (*PAGES, _lisbon(page), _lisbon(page) + "?all=1"):
+    for address in (*PAGES, *CONNECTING, _lisbon(page), _lisbon(page) + "?all=1"):
         page.goto(address)
         assert _violations(page) == [], address
         assert _overflow(page) <= 0, address
@@ -151,7 +165,7 @@ def test_keyboard_alone_reaches_the_content_and_reads_on(page: Page) -> None:
 
 
 def test_a_backup_is_made_and_everything_comes_back_in_the_browser(page: Page, tmp_path: Path) -> None:
-    page.goto("/backups/")
+    page.goto("/connect/folder/")
     page.get_by_label("Path of the folder").fill(str(tmp_path / "stick"))
     page.get_by_label("A name for it").fill("stick")
     page.get_by_role("button", name="Connect").click()

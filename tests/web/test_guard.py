@@ -22,6 +22,8 @@ _VALUES = {
     "number": "1",
     "sha256": "0" * 64,
     "token": "nothing",
+    "provider": "google-drive",
+    "uid": "0" * 16,
 }
 STRANGE_HOSTS = (
     "evil.example",

@@ -14,6 +14,8 @@ from chatkeep.web.pages import errors
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 OPEN_PATHS = ("/sign-in/", "/health")
+# A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.
+RETURN_PATH = "/connect/return"
 KEEPER = "keeper"
 
 
@@ -49,7 +51,8 @@ class SignedIn:
         self._handle = handle
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path.startswith(OPEN_PATHS) or request.session.get(KEEPER):
+        is_return = request.path == RETURN_PATH and request.method == "GET"
+        if is_return or request.path.startswith(OPEN_PATHS) or request.session.get(KEEPER):
             return self._handle(request)
         if request.method == "GET":
             return redirect(reverse("sign-in"))

@@ -66,6 +66,11 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
 _BYTES = frozenset({"bytes", "bytes_received", "bytes_sent", "read"})
 
 
+def title_of(kind: str) -> str:
+    """What a kind of job does, in words."""
+    return _TITLES.get(kind, kind.replace("_", " ").capitalize())
+
+
 class Shown:
     """One job for a template. Everything of the row is there too: pk, state, progress, what, hint, log, is_open."""
 
@@ -80,7 +85,7 @@ class Shown:
     @property
     def title(self) -> str:
         """What is done, in words."""
-        title = _TITLES.get(self.job.kind, self.job.kind.replace("_", " ").capitalize())
+        title = title_of(self.job.kind)
         return f"{title}: a look before" if self.report.get("dry_run") else title
 
     @property

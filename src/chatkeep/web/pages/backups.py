@@ -1,4 +1,4 @@
-"""Places for backups: connecting a folder, backing up, what can be restored, restoring, checking."""
+"""Places for backups: one and all, connecting a folder, backing up, what can be restored, restoring, checking."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
-from chatkeep import operations
+from chatkeep import operations, providers
 from chatkeep.connections import connecting, looking, opening
+from chatkeep.connections.health import health
 from chatkeep.connections.kit import emergency_kit
 from chatkeep.connections.models import Connection
 from chatkeep.errors import ChatkeepError, WrongUse
-from chatkeep.jobs import queue
-from chatkeep.jobs.models import OPEN, Job
+from chatkeep.jobs import queue, schedules
+from chatkeep.jobs.models import OPEN, Job, Schedule
 from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS, new_zip
-from chatkeep.web.runs import Shown
+from chatkeep.web.runs import Shown, title_of
 
 BY = "the web page"
 
@@ -31,12 +33,37 @@ def backups(request: HttpRequest) -> HttpResponse:
     return render(request, "pages/backups.html", {"places": places})
 
 
+@require_GET
+def place(request: HttpRequest, name: str) -> HttpResponse:
+    """One place: how full, how it is, when it is backed up, what can be done."""
+    connection = opening.connection(name)
+    schedules.ensure()
+    runs = Job.objects.filter(subject=connection.subject).order_by("-requested_at", "-id")[:5]
+    context = {
+        **_place(connection),
+        "schedules": [_scheduled(schedule) for schedule in schedules.of(connection.subject) if schedule.on],
+        "runs": [Shown(run) for run in runs],
+    }
+    return render(request, "pages/place.html", context)
+
+
 def _place(connection: Connection) -> dict[str, Any]:
     running = Job.objects.filter(subject=connection.subject, state__in=OPEN).first()
     return {
         "connection": connection,
+        "title": providers.provider(connection.provider).title,
         "quota": looking.quota(connection),
+        "sign_in": health(connection, now=timezone.now()),
         "running": Shown(running) if running else None,
+    }
+
+
+def _scheduled(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "title": title_of(schedule.kind),
+        "words": schedules.words(schedule),
+        "next": None if schedule.paused_for else schedule.next_due,
+        "paused": schedule.paused,
     }
 
 
@@ -54,10 +81,11 @@ def connect(request: HttpRequest) -> HttpResponse:
         name=request.POST.get("name", "").strip(),
         passphrase=request.POST.get("passphrase", ""),
     )
-    return render(request, "pages/connected.html", {"made": made, "kit": _kit(made) if made.recovery_key else ""})
+    return render(request, "pages/connected.html", {"made": made, "kit": kit_of(made) if made.recovery_key else ""})
 
 
-def _kit(made: connecting.Connected) -> str:
+def kit_of(made: connecting.Connected) -> str:
+    """The emergency kit of a vault that was made now, as text."""
     return emergency_kit(
         name=made.name,
         provider=made.provider,

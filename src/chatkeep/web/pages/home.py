@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from chatkeep.connections import opening
+from chatkeep.connections.health import SignInHealth, health
 from chatkeep.connections.models import Connection
 from chatkeep.selection import Selection
 from chatkeep.web.held import archive
@@ -35,6 +36,10 @@ def home(request: HttpRequest) -> HttpResponse:
 def _state(places: list[Connection]) -> dict[str, Any]:
     """One colour, one sentence, one action."""
     backed_up = [place.backed_up_at for place in places if place.backed_up_at]
+    asking = [(place, health(place, now=timezone.now())) for place in places]
+    for place, sign_in in asking:
+        if sign_in.state == "over":
+            return _reconnect("bad", f"{place.name} is signed out", place, sign_in)
     failed = [place for place in places if place.trouble]
     if failed:
         return {
@@ -43,6 +48,9 @@ def _state(places: list[Connection]) -> dict[str, Any]:
             "text": failed[0].trouble,
             "do": "See why",
         }
+    for place, sign_in in asking:
+        if sign_in.state == "ending":
+            return _reconnect("warn", f"The sign-in of {place.name} will need you", place, sign_in)
     if not places:
         text = "They are on this machine only. If it is lost, they are lost."
         return {"mood": "warn", "title": "Your chats have no backup yet", "text": text, "do": "Set up a backup"}
@@ -54,3 +62,8 @@ def _state(places: list[Connection]) -> dict[str, Any]:
         return {"mood": "warn", "title": "The last backup is more than a week old", "text": text, "do": "Back up"}
     text = "The last backup was read back and compared."
     return {"mood": "good", "title": "Your chats are backed up", "text": text, "do": "Backups"}
+
+
+def _reconnect(mood: str, title: str, place: Connection, sign_in: SignInHealth) -> dict[str, Any]:
+    text = f"{sign_in.text} {sign_in.advice}".strip()
+    return {"mood": mood, "title": title, "text": text, "do": "Reconnect", "reconnect": place.name}

@@ -140,6 +140,12 @@ def percent(progress: dict[str, Any]) -> int:
 
 
 @register.filter
+def part(total: int, percent: int) -> int:
+    """So many percent of a number."""
+    return (total or 0) * percent // 100
+
+
+@register.filter
 def words(text: str) -> list[str]:
     """The words of a constant, to go through."""
     return text.split()

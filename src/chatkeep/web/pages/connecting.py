@@ -1,0 +1,270 @@
+"""Connecting a place, step by step: what is asked and why, the way to the provider and back, what was found there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chatkeep import providers
+from chatkeep.connections import connecting, consenting, looking, opening
+from chatkeep.connections.models import Connection, Consent
+from chatkeep.connections.trouble import noting
+from chatkeep.errors import ChatkeepError, NotFound, SlowDown, WrongUse
+from chatkeep.providers import Endpoints, NoConsent, Provider
+from chatkeep.providers.rehearsing import rehearse
+from chatkeep.web import held
+from chatkeep.web.guard import KEEPER
+from chatkeep.web.pages import errors
+from chatkeep.web.pages.backups import kit_of
+
+STEPS = {"account": "Signed in", "write": "Written", "read": "Read back", "delete": "Deleted again"}
+ACTIONS = {
+    "wider": ("wider", "Ask with the wider permission"),
+    "account": ("again", "Choose the other account"),
+    "unavailable": ("same", "Try the same again"),
+    "full": ("same", "Try the same again"),
+    "client": ("app", "Change the app"),
+    "redirect": ("app", "Change the app"),
+}
+"""For each trouble the one thing to do, and its words; for all others: ask again."""
+
+
+@require_GET
+def choose(request: HttpRequest) -> HttpResponse:
+    """Where copies can go."""
+    clouds = [kind for kind in providers.providers() if kind.signs_in]
+    return render(request, "pages/connect.html", {"clouds": clouds})
+
+
+@require_GET
+def folder(request: HttpRequest) -> HttpResponse:
+    """The form for a folder of this computer."""
+    return render(request, "pages/connect_folder.html")
+
+
+@sensitive_post_parameters("client_secret")
+@require_http_methods(["GET", "POST"])
+def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:
+    """What is asked for at a provider and why, and the app that asks; then the question is made, or the app tried."""
+    kind = _cloud(provider)
+    before = _before(request.POST.get("reconnects") or request.GET.get("reconnects") or "")
+    if request.method == "GET":
+        return _options(request, kind, before)
+    given = {name: request.POST.get(name, "").strip() for name in ("name", "folder", "client_id", "client_secret")}
+    try:
+        if request.POST.get("do") == "try":
+            _try(request, kind, given)
+            return _options(request, kind, before, given=given, tried=True)
+        if before is None:
+            looking.check_name(given["name"])
+        row = consenting.begin(
+            kind.name,
+            installation=held.installation(),
+            redirect=_redirect(request, kind),
+            location={"folder": "" if before else given["folder"], "client_id": given["client_id"]},
+            client_secret=given["client_secret"],
+            name=given["name"],
+            reconnects=before,
+            browser=_browser(request),
+            origin=_origin(request),
+        )
+    except ChatkeepError as error:
+        return _options(request, kind, before, given=given, error=error, status=400)
+    return redirect("connect-step", row.uid)
+
+
+def _options(
+    request: HttpRequest, kind: Provider, before: Connection | None, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    operators, _ = held.installation().clients.get(kind.name, ("", ""))
+    own = (before.location.get("client_id", "") if before else "") or ""
+    context = {
+        "kind": kind,
+        "before": before,
+        "redirect": _redirect(request, kind),
+        "needs_app": not operators and not own,
+        "asks": f"components/asks/{kind.name}.html",
+        "steps": f"components/own_app/{kind.name}.html",
+        "ports": consenting.PORTS,
+        **more,
+    }
+    return render(request, "pages/connect_cloud.html", context, status=status)
+
+
+def _try(request: HttpRequest, kind: Provider, given: dict[str, str]) -> None:
+    """Ask the provider whether it knows the app and sends people back here. Raises NoConsent and the like."""
+    if not given["client_id"] or kind.sign_in is None:
+        raise WrongUse("There is nothing to try yet.", hint="Give the client id first.")
+    client = providers.Client(given["client_id"], given["client_secret"])
+    endpoints = Endpoints(held.installation().cloud_base)
+    rehearse(kind.sign_in, client, redirect=_redirect(request, kind), endpoints=endpoints)
+
+
+@require_GET
+def come_back(request: HttpRequest) -> HttpResponseBase:
+    """Where the provider sends the browser. What it brought is taken at once, so that the address keeps no code.
+
+    A provider may know this machine under another name than the browser does ("localhost"); the browser is then sent
+    on to the name under which it is signed in, which takes its cookie along.
+    """
+    row = consenting.waiting_for(request.GET.get("state", ""))
+    if row is not None and row.origin and row.origin != _origin(request):
+        return HttpResponseRedirect(f"{row.origin}{request.get_full_path()}")
+    if not request.session.get(KEEPER):
+        return redirect("sign-in")
+    try:
+        row = consenting.come_back(request.GET.dict(), held.installation(), browser=_browser(request))
+    except ChatkeepError as error:
+        if row is None or (isinstance(error, NoConsent) and error.why == "unknown" and not _is_mine(request, row)):
+            return errors.page(request, error.what, error.hint, status=400)
+        return redirect("connect-step", row.uid)
+    return _go_on(row)
+
+
+def _go_on(row: Consent) -> HttpResponseBase:
+    """Look at what was consented to; a place that was signed out works again then."""
+    with suppress(ChatkeepError):  # it is noted in the row, and its page says it
+        looking.look(row, held.installation())
+        if row.reconnects:
+            with noting(row):
+                made = connecting.reconnect(row, installation=held.installation())
+            return redirect("place", made.name)
+    return redirect("connect-step", row.uid)
+
+
+@require_GET
+def step(request: HttpRequest, uid: str) -> HttpResponse:
+    """Where a sign-in stands: to be given at the provider, gone wrong, or found and to be finished."""
+    return _step(request, _mine(request, uid))
+
+
+def _step(request: HttpRequest, row: Consent, *, error: ChatkeepError | None = None) -> HttpResponse:
+    kind = _cloud(row.provider)
+    context: dict[str, Any] = {"row": row, "kind": kind, "error": error, "before": _before(row.reconnects)}
+    if row.trouble:
+        context["do"], context["words"] = _action(row)
+        return render(request, "pages/connect_trouble.html", context)
+    if row.looked:
+        context["steps"] = [STEPS.get(name, name) for name in row.looked["steps"]]
+        return render(request, "pages/connect_found.html", context)
+    if bytes(row.tokens):
+        context["do"], context["words"] = "same", "Go on"
+        return render(request, "pages/connect_trouble.html", context)
+    context |= {
+        "address": consenting.address_of(row, held.installation()),
+        "device": consenting.device_of(row, held.installation()),
+        "asks": f"components/asks/{kind.name}.html",
+    }
+    return render(request, "pages/connect_go.html", context)
+
+
+def _action(row: Consent) -> tuple[str, str]:
+    do, words = ACTIONS.get(row.trouble, ("again", "Ask again"))
+    return ("again", "Ask again") if do == "same" and not bytes(row.tokens) else (do, words)
+
+
+@sensitive_post_parameters("passphrase")
+@require_POST
+def act(request: HttpRequest, uid: str) -> HttpResponseBase:
+    """Go on with a sign-in: ask again, take what was pasted, look again, make the connection, or let it be."""
+    row, here, doing = _mine(request, uid), held.installation(), request.POST.get("do", "")
+    try:
+        match doing:
+            case "again" | "wider":
+                consenting.ask_again(row, here, wider=doing == "wider")
+            case "device":
+                consenting.begin_device(row, here)
+            case "poll":
+                return _go_on(row) if _polled(row) else redirect("connect-step", uid)
+            case "paste":
+                return _go_on(consenting.paste(row, request.POST.get("answer", ""), here))
+            case "same":
+                return _go_on(row)
+            case "finish":
+                return _finish(request, row)
+            case "leave":
+                looking.end(row, here)
+                looking.forget(row)
+                return redirect("backups")
+            case _:
+                raise WrongUse("That cannot be done here.")
+    except ChatkeepError as error:
+        row = _mine(request, uid)
+        return redirect("connect-step", uid) if row.trouble else _step(request, row, error=error)
+    return redirect("connect-step", uid)
+
+
+def _polled(row: Consent) -> bool:
+    try:
+        with noting(row):
+            return consenting.poll(row, held.installation())
+    except SlowDown:  # too soon after the last time: it is not there yet
+        Consent.objects.filter(pk=row.pk).update(trouble="", told="", hint="")
+        return False
+
+
+def _finish(request: HttpRequest, row: Consent) -> HttpResponse:
+    made = connecting.connect_consented(
+        row, installation=held.installation(), passphrase=request.POST.get("passphrase", "")
+    )
+    return render(request, "pages/connected.html", {"made": made, "kit": kit_of(made) if made.recovery_key else ""})
+
+
+@require_POST
+def reconnect(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Ask for a new sign-in for a place, with the app it has."""
+    connection = opening.connection(name)
+    row = consenting.begin(
+        connection.provider,
+        installation=held.installation(),
+        redirect=_redirect(request, _cloud(connection.provider)),
+        reconnects=connection,
+        browser=_browser(request),
+        origin=_origin(request),
+    )
+    return redirect("connect-step", row.uid)
+
+
+def _cloud(provider: str) -> Provider:
+    found = next((kind for kind in providers.providers() if kind.name == provider and kind.signs_in), None)
+    if found is None:
+        raise NotFound("There is no such place to sign in to.")
+    return found
+
+
+def _before(uid: str) -> Connection | None:
+    return Connection.objects.filter(uid=uid).first() if uid else None
+
+
+def _mine(request: HttpRequest, uid: str) -> Consent:
+    return consenting.find(uid, browser=_browser(request))
+
+
+def _is_mine(request: HttpRequest, row: Consent) -> bool:
+    return bool(row.browser == _browser(request))
+
+
+def _browser(request: HttpRequest) -> str:
+    return consenting.digest(request.session.session_key or "")
+
+
+def _origin(request: HttpRequest) -> str:
+    return f"{request.scheme}://{request.get_host()}"
+
+
+def _redirect(request: HttpRequest, kind: Provider) -> str:
+    """Where this provider shall send this browser; "" to have it show a code, where no address could be registered."""
+    sign_in, port = kind.sign_in, urlsplit(_origin(request)).port or (443 if request.is_secure() else 80)
+    if sign_in is None:
+        return ""
+    if request.is_secure():
+        return f"{_origin(request)}{consenting.RETURN_PATH}"
+    if sign_in.exact_redirect and port not in consenting.PORTS:
+        return ""
+    return f"http://{sign_in.redirect_host}:{port}{consenting.RETURN_PATH}"

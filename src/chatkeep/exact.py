@@ -75,6 +75,7 @@ _FAST = msgspec.json.Decoder(float_hook=lambda text: {"$number": text})
 # What the fast decoder passes on silently but an exact value writes otherwise: NUL, U+FDD0 and `$` behind an
 # escape; an escaped quote or colon, which would deceive the count of keys below; the integer minus zero.
 _ODD_ESCAPE = re.compile(rb"\\u(?:00(?:00|22|24|3[aA])|[fF][dD][dD]0)")
+_MARKED = re.compile(rb'"\$')
 _MINUS_ZERO = re.compile(rb"-0\s*(?:[,}\]]|\Z)")
 
 
@@ -96,12 +97,15 @@ def decode(raw: bytes) -> Any:
 
 
 def _holds_marks(raw: bytes) -> bool:
-    """Whether there is a text that begins with `$`, or U+FDD0; each cheap question spares a dear one."""
-    return (b"$" in raw and b'"$' in raw) or (not raw.isascii() and b"\xef\xb7\x90" in raw)
+    """Whether there is a text that begins with `$`, or U+FDD0; each cheap question spares a dear one.
+
+    For two bytes an expression takes a third of the time that `in` takes; for one byte `in` takes a tenth of that.
+    """
+    return (b"$" in raw and _MARKED.search(raw) is not None) or (not raw.isascii() and b"\xef\xb7\x90" in raw)
 
 
 def _odd_escapes(raw: bytes) -> bool:
-    return b"\\u" in raw and _ODD_ESCAPE.search(raw) is not None
+    return b"\\" in raw and _ODD_ESCAPE.search(raw) is not None
 
 
 def _is_faithful(raw: bytes, value: Any) -> bool:

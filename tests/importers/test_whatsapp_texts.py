@@ -410,3 +410,11 @@ def test_a_message_takes_little_memory() -> None:
     messages: tuple[Message, ...] = loaded.conversations[0].messages
     assert len(messages) == 4_000
     assert peak < 1500 * len(messages)
+
+
+@pytest.mark.parametrize("first", ["see you", "see you <soon", "see you <soon> then"])
+def test_a_message_of_empty_lines_costs_no_more_than_its_length(first: str) -> None:
+    begin = time.process_time()
+    parts, status, _, _ = body(first + "\n" * 200_000 + "there>")
+    assert time.process_time() - begin < 2
+    assert (parts[0].text[: len(first)], status) == (first, "")

@@ -19,7 +19,7 @@ _ATTACHED_IOS = re.compile(r"<([^<>:：\n]{1,40}?)\s?[:：]\s?([^<>\n]{1,300})>\
 _ATTACHED_ANDROID = re.compile(r"([^\n]{1,300}?\.\w{1,10}) ?[(（]([^()（）\n]{1,50})[)）]$")
 _OF_WHATSAPP = re.compile(r"(?:\w{2,8}-\d{8}-WA\d{4,}|\d{8}-\w{2,10}-\d{4}-\d\d-\d\d)", re.ASCII)
 _PICTURE_DAY = re.compile(r"-(\d{4})-?(\d\d)-?(\d\d)-(?:WA\d|\d\d-\d\d)", re.ASCII)
-_EDITED = re.compile(r"\s*<([^<>\n]{3,80})>\s*\Z")
+_EDITED = re.compile(r"<([^<>\n]{3,80})>\s*\Z")
 _PLACE = re.compile(r"https://(?:maps\.google\.com/\?q=|maps\.apple\.com/|foursquare\.com/v/)")
 _LONGEST_WORDS = 150
 _LONGEST_CALL = 80
@@ -174,9 +174,11 @@ def _words(text: str) -> str:
 
 
 def _without_edited(core: str) -> tuple[str, str]:
-    found = _EDITED.search(core, max(0, core.rfind("<") - 20))
+    # Matched at one place: a search would look at each empty line of a long message as often as there are such lines.
+    at = core.rfind("<")
+    found = _EDITED.match(core, at) if at >= 0 else None
     if found and bare(found[1]) in words.EDITED:
-        return core[: found.start()].rstrip(LEADING + " \u00a0\n"), "edited"
+        return core[:at].rstrip().rstrip(LEADING + " \u00a0\n"), "edited"
     return core, ""
 
 

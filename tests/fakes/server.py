@@ -140,13 +140,23 @@ class _Door:
             with contextlib.suppress(OSError):
                 connection.close()
 
+    def swapped(self, old: socket.socket, new: socket.socket) -> None:
+        """A connection goes on encrypted, as another socket."""
+        with self._lock:
+            self._open.discard(old)
+            self._open.add(new)
+
+    def left(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
             waiting = [*self._threads, self._accepting]
             for connection in self._open:
                 with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of the line, below its encryption
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -174,7 +184,7 @@ class _Visit(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         if self.secure:
-            self.request = self.front.context.wrap_socket(self.request, server_side=True)
+            self.request = self._encrypted(self.request)
         super().setup()
 
     def finish(self) -> None:
@@ -182,6 +192,12 @@ class _Visit(BaseHTTPRequestHandler):
             super().finish()
         with contextlib.suppress(OSError):
             self.connection.close()
+        self.door.left(self.connection)
+
+    def _encrypted(self, plain: socket.socket) -> ssl.SSLSocket:
+        inside = self.front.context.wrap_socket(plain, server_side=True)
+        self.door.swapped(plain, inside)
+        return inside
 
     def log_message(self, *args: object) -> None:
         """The journal knows it."""
@@ -197,7 +213,7 @@ class _Visit(BaseHTTPRequestHandler):
         self.tunnel = self.path.rpartition(":")[0]
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self.wfile.flush()
-        self.connection = self.front.context.wrap_socket(self.connection, server_side=True)
+        self.connection = self._encrypted(self.connection)
         self.rfile = self.connection.makefile("rb", self.rbufsize)
         self.wfile = self.connection.makefile("wb")
         self.secure, self.close_connection = True, False

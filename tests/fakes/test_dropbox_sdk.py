@@ -225,10 +225,12 @@ def test_a_full_account_a_lost_sign_in_and_a_pause_are_told_as_the_sdk_knows_the
         client.files_list_folder("")
 
 
-def test_a_scope_that_was_not_given_is_named(line: Cloud) -> None:
-    token = line.fake.issue(scopes=("files.metadata.read",)).access
-    with sdk.Dropbox(oauth2_access_token=token) as opened, pytest.raises(sdk.exceptions.AuthError) as raised:
-        opened.files_upload(b"x", "/a")
+def test_a_scope_that_was_not_given_is_named(line: Cloud, client: Any) -> None:
+    for grant in line.fake.consent.live_grants():
+        grant.scopes = ("files.metadata.read",)
+    assert client.files_list_folder("").entries == []
+    with pytest.raises(sdk.exceptions.AuthError) as raised:
+        client.files_upload(b"x", "/a")
     assert raised.value.error.get_missing_scope().required_scope == "files.content.write"
 
 

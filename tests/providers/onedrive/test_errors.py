@@ -9,7 +9,8 @@ from tests.providers.onedrive.conftest import Opening
 
 from chatkeep.errors import ChatkeepError, NotFound, QuotaFull, Refused, SignInAgain, SlowDown, Unavailable
 from chatkeep.providers import Gate
-from chatkeep.providers.onedrive.graph import Answer, problem
+from chatkeep.providers.onedrive.graph import Answer, Call, problem
+from chatkeep.providers.onedrive.uploads import Session
 from fakes.given import Cloud
 
 GRAPH = "graph.microsoft.com"
@@ -175,3 +176,7 @@ def test_no_address_that_gives_access_is_shown(cloud: Cloud, opening: Opening) -
     shown = repr([storage, *vars(storage).values(), vars(storage._uploads)])
     assert cloud.tokens().access not in shown
     assert "EwB4" not in shown
+    secret = "https://fake.up.1drv.com/up/of-somebody"
+    assert secret not in repr(Answer(200, {"uploadUrl": secret}, {"location": secret}))
+    assert secret not in repr(Session(secret, "0" * 64, 0.0))
+    assert "private" not in repr(Call("PUT", "/me", b"private"))

@@ -239,6 +239,8 @@ def test_opening_costs_nothing_once_the_folder_is_known(cloud: Cloud, opening: O
         again = opening(cloud, notes=notes, new=False)
     assert lines == []
     assert again.get("a") == b"x"
+    notes.put("root", b"what nobody understands")
+    assert opening(cloud, notes=notes, new=False).get("a") == b"x"
 
 
 def test_the_folder_is_found_by_its_id_after_it_was_moved(cloud: Cloud, opening: Opening) -> None:

@@ -292,6 +292,13 @@ def test_what_somebody_else_put_there_meanwhile_is_never_removed(
     assert cloud.fake.files() == {f"{PLACE}/raced": b"theirs"}
 
 
+def test_where_one_request_takes_less_than_is_documented_a_session_is_used(cloud: Cloud, opening: Opening) -> None:
+    cloud.faults.fail("^PUT graph", 413, headers={"Content-Type": "text/html"}, body=b"Request Entity Too Large")
+    opening(cloud).put("small", LARGE[:5_000_000])
+    assert cloud.fake.sessions.begun == 1
+    assert cloud.fake.files() == {f"{PLACE}/small": LARGE[:5_000_000]}
+
+
 def test_a_name_that_a_folder_has_is_refused(cloud: Cloud, opening: Opening) -> None:
     storage = opening(cloud)
     storage.put("folder/a", b"x")

@@ -68,8 +68,7 @@ def open_onedrive(settings: Mapping[str, str], new: bool, means: Means | None) -
 
 
 def _root(graph: Graph, notes: Notes, folder: str, *, new: bool) -> _Root:
-    kept = notes.get(ROOT)
-    before = msgspec.json.decode(kept, type=_Root) if kept else None
+    before = _kept(notes)
     if before is not None and before.folder == folder and not new:
         return before
     root = _found(graph, folder, new=new)
@@ -77,6 +76,13 @@ def _root(graph: Graph, notes: Notes, folder: str, *, new: bool) -> _Root:
     if before is not None and before.id != root.id:
         notes.drop(ITEMS)  # they were those of another folder
     return root
+
+
+def _kept(notes: Notes) -> _Root | None:
+    try:
+        return msgspec.json.decode(notes.get(ROOT) or b"", type=_Root)
+    except msgspec.DecodeError:  # none yet, or one of another time
+        return None
 
 
 def _app_folder(graph: Graph) -> Answer:

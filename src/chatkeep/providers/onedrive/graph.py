@@ -75,6 +75,9 @@ class Answer(msgspec.Struct, frozen=True):
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, {', '.join(self.codes)})"  # a body may hold addresses that give access
+
     @property
     def codes(self) -> list[str]:
         """The codes of an error, what is most specific first."""
@@ -112,6 +115,9 @@ class Call(msgspec.Struct, frozen=True):
     method: str
     path: str
     content: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Call({self.method} {self.path})"
 
 
 class Graph:

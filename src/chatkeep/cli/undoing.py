@@ -16,7 +16,7 @@ from chatkeep.cli import options
 def trash(ids: tuple[str, ...], back: bool, as_json: bool) -> None:
     """Put conversations into the trash, or take them back out.
 
-    "chatkeep list --trashed" shows what lies there.
+    "chatkeep list --trashed" shows what lies there. What has lain there for thirty days is deleted by the next sync.
     """
     from chatkeep import views
     from chatkeep.cli import rooms
@@ -51,7 +51,7 @@ def undo(receipt: str, listed: bool, yes: bool, as_json: bool) -> None:
     from chatkeep.cli.output import count, one_line, say, write_json
     from chatkeep.errors import NotFound
 
-    with rooms.archive() as archive:
+    with rooms.App().archive() as archive:
         if listed:
             _list(archive.receipts(), as_json=as_json)
             return

@@ -30,6 +30,7 @@ from chatkeep.operations import (
     InboxReport,
     Progress,
     RestoreReport,
+    SyncReport,
 )
 from chatkeep.selection import Selection
 
@@ -50,15 +51,37 @@ class Means:
 
     @property
     def host(self) -> str:
-        """This device as backups name it."""
-        return self.installation.host
+        """This device as backups name it. Asked each time: a machine that turns out to be a copy gets a new name."""
+        return opening.this_device(self.installation.host).host
 
 
 def back_up(place: opening.Place, means: Means, *, progress: Progress) -> BackupReport:
     """Back up to a place that is open, and remember it with the connection."""
     change = means.archive.number
-    report = operations.back_up(means.archive, place.vault, host=means.host, counting=place.counting, progress=progress)
+    report = operations.back_up(
+        means.archive,
+        place.vault,
+        host=means.host,
+        counting=place.counting,
+        new_host=opening.rename_device,
+        progress=progress,
+    )
     opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
+    return report
+
+
+def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, progress: Progress) -> SyncReport:
+    """Sync with a place that is open, and remember it with the connection: it ends with a backup."""
+    report = operations.sync(
+        means.archive,
+        place.vault,
+        host=means.host,
+        counting=place.counting,
+        new_host=opening.rename_device,
+        accept_deletions=accept_deletions,
+        progress=progress,
+    )
+    opening.note_backup(place.connection, msgspec.to_builtins(report.backup), change=report.change)
     return report
 
 
@@ -178,8 +201,8 @@ def kinds(means: Means) -> dict[str, Work]:
     import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
     export: out and format (needed); selection, options: fields of Selection and of Customisation.
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
-    look: snapshot; publish: exporter, attachments, remove; inbox. From backup on they have a connection as their
-    subject, and "connection" (its name) among their arguments.
+    look: snapshot; publish: exporter, attachments, remove; inbox; sync: accept_deletions. From backup on they have a
+    connection as their subject, and "connection" (its name) among their arguments.
     """
     return {
         "import": lambda run, given: _import(means, run, given),
@@ -191,6 +214,7 @@ def kinds(means: Means) -> dict[str, Work]:
         "look": _at_a_place(means, lambda run, place, given: look_into(place, means, progress=run.progress, **given)),
         "publish": _at_a_place(means, lambda run, place, given: publish(place, means, progress=run.progress, **given)),
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
+        "sync": _at_a_place(means, lambda run, place, given: sync(place, means, progress=run.progress, **given)),
     }
 
 

@@ -45,6 +45,7 @@ class Default(msgspec.Struct, frozen=True):
 
 DEFAULTS = {
     "backup": Default(True, "day {at}", after_change=5),
+    "sync": Default(False, "1h", after_change=5),
     "check": Default(True, "week {day} {at}", arguments={"sample_percent": 5.0}),
     "drill": Default(True, "month {number} {at}"),
     "publish": Default(False, "day {at}", after_change=15, arguments={"exporter": "markdown"}),

@@ -43,14 +43,13 @@ def delete(archive: Archive, ids: Sequence[str]) -> DeleteReport:
     return DeleteReport(conversations=len(ids), attachments=archive.delete(ids))
 
 
-def empty_trash(archive: Archive, *, now: datetime, everything: bool = False) -> DeleteReport:
+def empty_trash(archive: Archive, *, now: datetime) -> DeleteReport:
     """Delete what has lain in the trash for thirty days.
 
-    everything: all that lies there, however long. A hundred and more that fall due at once are left with a problem:
-    a clock that is wrong must not empty the trash.
+    More than a hundred that fall due at once are left, with a problem: a clock that is wrong must not empty the trash.
     """
-    due = [one.id for one in archive.listing(Selection(trashed=True)) if everything or _is_due(archive, one.id, now)]
-    if len(due) > _MOST_AT_ONCE and not everything:
+    due = [one.id for one in archive.listing(Selection(trashed=True)) if _is_due(archive, one.id, now)]
+    if len(due) > _MOST_AT_ONCE:
         what = f"{len(due):,} conversations are due at once, so none was deleted. chatkeep delete --trash deletes them."
         return DeleteReport(problems=[Problem("trash", what)])
     return delete(archive, due) if due else DeleteReport()

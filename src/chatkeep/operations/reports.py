@@ -95,7 +95,8 @@ class SyncReport(Report, frozen=True, kw_only=True):
     another device deleted or undid them; held_back: that did not go, as they were too many at once. pushed: documents
     that the vault did not hold. snapshot: the newest of this device; unchanged: it was there already. requests: all
     calls to the provider. devices: the others that were seen. emptied: deleted after thirty days in the trash.
-    host: this device, under a new name if it was found to be a copy of another.
+    host: this device, under a new name if it was found to be a copy of another. backup: the backup it ended with;
+    change: the last change of the archive that is in it.
     """
 
     pulled: int
@@ -112,6 +113,8 @@ class SyncReport(Report, frozen=True, kw_only=True):
     held_back: int
     emptied: int
     host: str
+    backup: BackupReport
+    change: int
 
 
 class DeleteReport(Report, frozen=True, kw_only=True):

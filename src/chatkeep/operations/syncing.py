@@ -53,9 +53,8 @@ def sync(
     run.look(new_host)
     run.pull(most=_most(archive, accept_deletions))
     run.fetch_attachments()
-    pushed = back_up(
-        archive, vault, host=run.host, counting=counting, parents=run.parents, new_host=new_host, progress=progress
-    )
+    change = archive.number
+    pushed = back_up(archive, vault, host=run.host, counting=counting, parents=run.parents, progress=progress)
     return SyncReport(
         pulled=run.pulled,
         merged=run.joined.added + run.joined.updated,
@@ -71,6 +70,8 @@ def sync(
         held_back=len(run.joined.held_back),
         emptied=emptied.conversations,
         host=run.host,
+        backup=pushed,
+        change=change,
         problems=[*emptied.problems, *run.problems, *pushed.problems],
     )
 

@@ -14,6 +14,7 @@ _TITLES = {
     "import": "Import",
     "export": "Export",
     "backup": "Backup",
+    "sync": "Sync",
     "restore": "Restore",
     "check": "Check of a backup",
     "drill": "Rehearsed restore",
@@ -37,6 +38,16 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
         ("bytes_sent", "Sent"),
         ("requests", "Requests"),
         ("missing_attachments", "Attachments nobody holds any more"),
+    ),
+    "sync": (
+        ("devices", "Other machines in it"),
+        ("merged", "Conversations that came or changed"),
+        ("deleted", "Conversations deleted, as another machine did"),
+        ("held_back", "Deletions that wait for you"),
+        ("conflicts", "To be looked at"),
+        ("pushed", "Conversations sent"),
+        ("attachments", "Attachments that came"),
+        ("requests", "Requests"),
     ),
     "restore": (
         ("expected", "Conversations in the backup"),
@@ -148,6 +159,8 @@ class Shown:
         if self.job.kind == "look":
             opened = [self.arguments.get("connection", ""), self.report.get("snapshot", "")]
             return [{"name": "Look into it", "href": reverse("opened", args=opened)}]
+        if self.job.kind == "sync" and self.report.get("conflicts"):
+            return [{"name": "Look at what differed", "href": reverse("conflicts")}]
         if self.job.kind == "restore" and self.report.get("out"):
             return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
         if self.job.kind == "inbox" and self.report.get("taken"):

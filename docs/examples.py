@@ -50,6 +50,9 @@ STORY = (
     "schedule-set",
     "status",
     "doctor",
+    "sync",
+    "delete",
+    "conflicts",
     "disconnect",
 )
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -34,6 +34,7 @@ PAGES = (
     "/connect/",
     "/connect/folder/",
     "/activity/",
+    "/differences/",
     "/nowhere",
 )
 CLOUDS = ("google-drive", "dropbox", "onedrive")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,7 +12,13 @@ import pytest
 from tests import exports
 from tests.cli.conftest import Command
 
+from archive.talks import take, talk
+from chatkeep import operations, vault
+from chatkeep.archive import Archive
 from chatkeep.cli import cli
+from chatkeep.providers.folder import Folder
+from chatkeep.settings import Settings
+from chatkeep.storage import Counting
 
 
 def test_import(chatkeep: Command, export: Path) -> None:
@@ -215,6 +222,67 @@ def test_trash_and_undo(filled: Command) -> None:
     assert filled("list", "--json").json == []
     assert filled("undo", "--list", "--json").json[0]["undone_at"]
     assert filled("undo", "--json").code == 1
+
+
+def test_sync(backed_up: Command, place: Path, tmp_path: Path) -> None:
+    found = backed_up("sync", "--json").json
+    assert found.keys() >= {"pulled", "merged", "conflicts", "deleted", "pushed", "requests", "problems"}
+    _other_machine(place, tmp_path, lambda other: take(other, *(talk(f"talk {n}", ["peas"]) for n in range(8))))
+    found = backed_up("sync", "folder", "--json").json
+    assert (found["pulled"], found["merged"], found["deleted"], found["problems"]) == (8, 8, 0, [])
+    assert "in step with 1 other machine" in backed_up("sync").out
+    ids = [talk(f"talk {n}").id for n in range(3)]
+    _other_machine(place, tmp_path, lambda other: operations.delete(other, ids))
+    ended = backed_up("sync", "--json")
+    assert (ended.code, ended.json["held_back"]) == (3, 3)
+    assert backed_up("sync", "--accept-deletions", "--json").json["deleted"] == 3
+
+
+def _other_machine(place: Path, folder: Path, act: Callable[[Archive], object]) -> None:
+    """Another machine with the same vault syncs, does something, and syncs."""
+    counting = Counting(Folder(place, new=False))
+    opened = vault.open_vault(counting, secret="open sesame")
+    with Archive.open(folder / "other", device="desktop-7") as other:
+        operations.sync(other, opened, host="desktop-7", counting=counting)
+        act(other)
+        operations.sync(other, opened, host="desktop-7", counting=counting)
+
+
+def test_delete_asks_for_ids_or_the_trash(filled: Command) -> None:
+    boats, cake = [one["id"] for one in filled("list", "--json").json]
+    assert filled("delete").code == 2
+    assert filled("delete", boats, "--trash").code == 2
+    assert filled("delete", "ffffffff").code == 1
+    assert filled("delete", boats[:8], "--json").json["conversations"] == 1
+    filled("trash", cake)
+    assert filled("delete", "--trash", "--yes").out.startswith("1 conversation deleted, 1 attachment")
+    assert filled("list", "--json").json == []
+    assert filled("conflicts", "--json").json == []
+
+
+def test_conflicts_are_listed_and_settled(backed_up: Command, place: Path, tmp_path: Path) -> None:
+    def edited(archive: Archive) -> None:
+        take(archive, talk("garden", ["blue peas"]))
+
+    def here() -> Archive:
+        return Archive.open(Settings.from_environment().home)
+
+    with here() as archive:
+        take(archive, talk("garden", ["red peas"]))
+    _other_machine(place, tmp_path, edited)
+    assert backed_up("sync", "--json").json["conflicts"] == 1
+    (conflict,) = backed_up("conflicts", "--json").json
+    assert conflict.keys() >= {"id", "kind", "message", "versions", "title"}
+    id, red = conflict["id"], next(raw for raw, text in conflict["versions"] if text == "red peas")
+    assert "red peas" in backed_up("conflicts").out
+    assert backed_up("conflicts", "--keep").code == 2
+    assert backed_up("conflicts", id, "--choose", "ffff").code == 1
+    assert backed_up("conflicts", "ffff", "--keep").code == 1
+    assert backed_up("conflicts", id[:8], "--choose", red[:8], "--json").json == []
+    assert "red peas" in backed_up("show", id).out
+    assert len(backed_up("conflicts", id, "--undo", "--json").json) == 1
+    assert backed_up("conflicts", id, "--keep").out == "Settled.\n"
+    assert backed_up("conflicts").out == "Nothing differs.\n"
 
 
 def test_status_and_keys_and_doctor(backed_up: Command) -> None:

@@ -21,7 +21,7 @@ from chatkeep.jobs import queue, schedules
 from chatkeep.jobs.models import OPEN, Job, Schedule
 from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS, new_zip
-from chatkeep.web.runs import Shown, title_of
+from chatkeep.web.runs import Shown, latest, title_of
 
 BY = "the web page"
 
@@ -55,6 +55,7 @@ def _place(connection: Connection) -> dict[str, Any]:
         "quota": looking.quota(connection),
         "sign_in": health(connection, now=timezone.now()),
         "running": Shown(running) if running else None,
+        "held_back": synced.report.get("held_back") if (synced := latest("sync", connection.subject)) else 0,
     }
 
 
@@ -101,8 +102,10 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
     """Back up, check or test a place now; or let go of it."""
     connection = opening.connection(name)
     doing = request.POST.get("do", "")
-    if doing in ("backup", "check", "drill"):
+    if doing in ("backup", "check", "drill", "sync"):
         arguments: dict[str, Any] = {"connection": name}
+        if doing == "sync" and request.POST.get("accept") == "1":
+            arguments["accept_deletions"] = True
         if doing == "check":
             arguments["read_data"] = request.POST.get("read_data") == "1"
         return redirect("run", queue.enqueue(doing, connection.subject, arguments, by=BY).pk)

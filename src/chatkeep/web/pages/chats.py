@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from chatkeep import operations
 from chatkeep.errors import WrongUse
 from chatkeep.web.held import archive, selection_of
 
@@ -41,18 +42,28 @@ def chats(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def together(request: HttpRequest) -> HttpResponseBase:
-    """Do one thing with all that were ticked: export them, or put them in the trash and back."""
+    """Do one thing with all that were ticked: export them, put them in the trash and back, or delete them."""
     ids = request.POST.getlist("id")
     if not ids:
         raise WrongUse("No conversation is ticked.", hint="Tick some in the list, then choose what to do.")
     doing = request.POST.get("do")
     if doing == "export":
         return redirect(reverse("export") + "?" + urlencode({"id": ids}, doseq=True))
+    if doing == "delete":
+        return _delete(request, ids)
     if doing not in ("trash", "back"):
         raise WrongUse("That cannot be done with conversations.")
     for name in ids:
         archive().edit(name, "trashed", timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ") if doing == "trash" else "")
     return redirect(reverse("chats") + ("" if doing == "trash" else "?trashed=1"))
+
+
+def _delete(request: HttpRequest, ids: list[str]) -> HttpResponseBase:
+    """Ask first; nothing brings back what is deleted."""
+    if request.POST.get("sure") != "1":
+        return render(request, "pages/delete.html", {"found": [archive().listed(id) for id in ids]})
+    operations.delete(archive(), ids)
+    return redirect(reverse("chats") + "?trashed=1")
 
 
 def _number(text: str | None) -> int:

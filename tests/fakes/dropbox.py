@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import secrets
 import threading
 import time
@@ -19,13 +18,29 @@ from functools import partial
 from typing import Any
 
 from fakes.consent import Consent, Issued, Person, Policy
+from fakes.dropbox_calls import (
+    ANY_PATH,
+    FOLDER_PATH,
+    NEW_PATH,
+    Bad,
+    argument_of,
+    as_error,
+    as_json,
+    as_text,
+    entries_of,
+    mode_of,
+    one_of_many,
+    path_of,
+    ranged,
+    tag_of,
+    under,
+)
 from fakes.dropbox_tree import Node, Tree, Wrong, check_name, deleted, lower
 from fakes.dropbox_uploads import LIFE_S, Session, check_hash
 from fakes.rclone import RETURN
 from fakes.wire import Request, Response
 
 API, CONTENT, NOTIFY = "api.dropboxapi.com", "content.dropboxapi.com", "notify.dropboxapi.com"
-TEBIBYTE = 2**40
 READ, WRITE, LOOK, ACCOUNT = (
     "files.content.read",
     "files.content.write",
@@ -36,15 +51,8 @@ SCOPES = (ACCOUNT, LOOK, READ, WRITE)
 PEOPLE = ("alice", "bob", "charlie")
 TOKEN_PATHS = ("/oauth2/token", "/1/oauth2/token")
 HOST_OF = {"rpc": API, "upload": CONTENT, "download": CONTENT, "longpoll": NOTIFY}
-NEW_PATH = re.compile(r"/(.|[\r\n])*")
-ANY_PATH = re.compile(r"/(.|[\r\n])*|id:.+|rev:[0-9a-f]{9,}")
-FOLDER_PATH = re.compile(r"(/(.|[\r\n])*)?|id:.+")
 
 Call = Callable[["DropboxFake", "Account", dict[str, Any], Request], Any]
-
-
-class Bad(Exception):
-    """A call that means nothing to Dropbox: answered with 400 and plain words."""
 
 
 class Unauthorised(Exception):
@@ -228,19 +236,19 @@ class DropboxFake:
 
     def answer(self, request: Request) -> Response:
         if not request.whole:  # what broke off is not taken
-            return _plain(400, "The request ended early.")
+            return as_text(400, "The request ended early.")
         if consented := self.consent.answer(request):
             return consented
         try:
             response = self._api(request)
         except Bad as bad:
             name = request.path.removeprefix("/2/")
-            response = _plain(400, f'Error in call to API function "{name}": {bad}')
+            response = as_text(400, f'Error in call to API function "{name}": {bad}')
         except Unauthorised as refused:
             error = {".tag": refused.tag, **refused.more}
-            response = _json({"error_summary": self._summary(refused.tag), "error": error}, 401)
+            response = as_json({"error_summary": self._summary(refused.tag), "error": error}, 401)
         except Wrong as wrong:
-            response = _json({"error_summary": self._summary(*wrong.tags), "error": as_error(wrong)}, 409)
+            response = as_json({"error_summary": self._summary(*wrong.tags), "error": as_error(wrong)}, 409)
         response.headers["X-Dropbox-Request-Id"] = f"{self._number():032x}"
         return response
 
@@ -256,24 +264,24 @@ class DropboxFake:
     def _api(self, request: Request) -> Response:
         found = ROUTES.get(request.path)
         if found is None:
-            return _plain(404, "Unknown API function.")
+            return as_text(404, "Unknown API function.")
         if request.host != HOST_OF[found.style]:
-            return _plain(404, f"The host {request.host} does not have this API function.")
+            return as_text(404, f"The host {request.host} does not have this API function.")
         if request.method != "POST" and not (request.method == "GET" and found.style == "download"):
-            return _plain(405, "Method not allowed.")
+            return as_text(405, "Method not allowed.")
         with self._lock:
             self.calls.append(request.path.removeprefix("/2/"))
             self.before(request.path.removeprefix("/2/"))
             if self._pauses:
                 return self._pause(*self._pauses.pop())
         account = self._who(request, found)
-        arg = _argument(request, found)
+        arg = argument_of(request, found.style, found.arguments)
         result = found.call(self, account, arg, request)
-        return result if isinstance(result, Response) else _json(result)
+        return result if isinstance(result, Response) else as_json(result)
 
     def _pause(self, reason: str, retry_after: int) -> Response:
         error = {"reason": {".tag": reason}, "retry_after": retry_after}
-        response = _json({"error_summary": self._summary(reason), "error": error}, 429)
+        response = as_json({"error_summary": self._summary(reason), "error": error}, 429)
         response.headers["Retry-After"] = str(retry_after)
         return response
 
@@ -340,8 +348,8 @@ class DropboxFake:
         "include_media_info include_deleted include_has_explicit_shared_members include_property_groups",
     )
     def _metadata(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        path = _path(arg, "path", ANY_PATH)
-        with self._lock, _under("path"):
+        path = path_of(arg, "path", ANY_PATH)
+        with self._lock, under("path"):
             if path == "/":
                 raise Bad("request body: path: The root folder is unsupported.")
             node = account.tree.find(path)
@@ -354,7 +362,7 @@ class DropboxFake:
     @route("files/download", "download", READ, "path", "rev")
     def _download(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         with self._lock:
-            node = account.tree.file(_path(arg, "path", ANY_PATH))
+            node = account.tree.file(path_of(arg, "path", ANY_PATH))
         assert node.data is not None
         tag = f'"{node.rev}"'
         told = json.dumps(self._told(node.metadata(tag=False))).replace("\x7f", "\\u007f")
@@ -362,12 +370,12 @@ class DropboxFake:
         headers["Content-Type"] = "application/octet-stream"
         if request.method == "GET" and request.headers.get("if-none-match") == tag:
             return Response(304, {"ETag": tag})
-        return _ranged(request.headers.get("range", ""), node.data, headers)
+        return ranged(request.headers.get("range", ""), node.data, headers)
 
     @route("files/list_revisions", "rpc", LOOK, "path", "mode limit before_rev include_restorable_info")
     def _revisions(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         with self._lock:
-            node = account.tree.find(path := _path(arg, "path", ANY_PATH))
+            node = account.tree.find(path := path_of(arg, "path", ANY_PATH))
             kept = account.tree.history.get(lower(node.path if node else path), [])
             if not kept:
                 raise Wrong("path", "not_found")
@@ -387,13 +395,13 @@ class DropboxFake:
         return {"cursor": self._keep(account, cursor)}
 
     def _begin(self, account: Account, arg: dict[str, Any]) -> Cursor:
-        path = _path(arg, "path", FOLDER_PATH)
+        path = path_of(arg, "path", FOLDER_PATH)
         if path == "/":
             raise Bad('request body: path: Specify the root folder as an empty string rather than as "/".')
         limit = arg.get("limit", 2000)
         if not 1 <= limit <= 2000:
             raise Bad("request body: limit: must be between 1 and 2000")
-        with self._lock, _under("path"):
+        with self._lock, under("path"):
             top = account.tree.find(path) if path else None
             if path and top is None:
                 raise Wrong("not_found")
@@ -465,8 +473,8 @@ class DropboxFake:
 
     @route("files/create_folder_v2", "rpc", WRITE, "path", "autorename")
     def _create_folder(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        path = _path(arg, "path", NEW_PATH)
-        with _under("path"), self._commit(account), self._changing(account) as tree:
+        path = path_of(arg, "path", NEW_PATH)
+        with under("path"), self._commit(account), self._changing(account) as tree:
             return {"metadata": tree.folder(path).metadata(tag=False)}
 
     @route("files/delete_v2", "rpc", WRITE, "path", "parent_rev")
@@ -475,22 +483,22 @@ class DropboxFake:
             return self._delete_one(account, arg)
 
     def _delete_one(self, account: Account, arg: dict[str, Any]) -> dict[str, Any]:
-        path = _path(arg, "path", ANY_PATH)
+        path = path_of(arg, "path", ANY_PATH)
         with self._changing(account) as tree:
             node = tree.find(path)
             if node and arg.get("parent_rev") not in (None, node.rev):
                 raise Wrong("path_write", "conflict", "file" if node.data is not None else "folder")
-            with _under("path_lookup"):
+            with under("path_lookup"):
                 return {"metadata": tree.remove(path).metadata(tag=True)}
 
     @route("files/delete_batch", "rpc", WRITE, "entries")
     def _delete_batch(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        entries = _entries(arg)
+        entries = entries_of(arg)
 
         def done() -> dict[str, Any]:
             try:
                 with self._commit(account):
-                    each = [_entry(partial(self._delete_one, account, one)) for one in entries]
+                    each = [one_of_many(partial(self._delete_one, account, one)) for one in entries]
             except Wrong as wrong:
                 return {".tag": "failed", "failed": as_error(wrong)}
             return {".tag": "complete", "entries": each}
@@ -521,17 +529,17 @@ class DropboxFake:
         "files/move_v2", "rpc", WRITE, "from_path to_path", "allow_shared_folder autorename allow_ownership_transfer"
     )
     def _move(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        old, new = _path(arg, "from_path", ANY_PATH), _path(arg, "to_path", NEW_PATH)
+        old, new = path_of(arg, "from_path", ANY_PATH), path_of(arg, "to_path", NEW_PATH)
         with contextlib.ExitStack() as commit:
-            with _under("to"):
+            with under("to"):
                 commit.enter_context(self._commit(account))
             with self._changing(account) as tree:
                 return {"metadata": tree.move(old, new).metadata(tag=True)}
 
     @route("files/restore", "rpc", WRITE, "path rev")
     def _restore(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        path = _path(arg, "path", NEW_PATH)
-        with _under("path_write"), self._commit(account), self._changing(account) as tree:
+        path = path_of(arg, "path", NEW_PATH)
+        with under("path_write"), self._commit(account), self._changing(account) as tree:
             old = tree.find(f"rev:{arg['rev']}")
             if old is None or lower(old.path) != lower(path):
                 return self._fail("invalid_revision")
@@ -539,7 +547,7 @@ class DropboxFake:
 
     def _fail(self, *tags: str) -> Response:
         wrong = Wrong(*tags)
-        return _json({"error_summary": self._summary(*tags), "error": as_error(wrong)}, 409)
+        return as_json({"error_summary": self._summary(*tags), "error": as_error(wrong)}, 409)
 
     # Routes: writing
 
@@ -563,8 +571,8 @@ class DropboxFake:
         """Make a file of bytes as the client asked. Raises Wrong as a write error."""
         if unknown := commit.keys() - COMMIT_FIELDS:
             raise Bad(f"request body: commit: unknown field '{min(unknown)}'")
-        path = check_name(_path(commit, "path", NEW_PATH))
-        mode, strict = _mode(commit), bool(commit.get("strict_conflict"))
+        path = check_name(path_of(commit, "path", NEW_PATH))
+        mode, strict = mode_of(commit), bool(commit.get("strict_conflict"))
         with self._changing(account) as tree:
             there = tree.find(path)
             size = len(there.data or b"") if there else 0
@@ -620,7 +628,7 @@ class DropboxFake:
     def _start(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         self._check_size(request.body)
         check_hash(arg, request.body)
-        concurrent = _tag(arg.get("session_type") or "sequential") == "concurrent"
+        concurrent = tag_of(arg.get("session_type") or "sequential") == "concurrent"
         if concurrent and request.body:
             raise Wrong("concurrent_session_data_not_allowed")
         if concurrent and arg.get("close"):
@@ -632,7 +640,7 @@ class DropboxFake:
     def _start_batch(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         if not 1 <= arg["num_sessions"] <= 1000:
             raise Bad("request body: num_sessions: must be between 1 and 1000")
-        concurrent = _tag(arg.get("session_type") or "sequential") == "concurrent"
+        concurrent = tag_of(arg.get("session_type") or "sequential") == "concurrent"
         sessions = (Session(self.clock(), concurrent) for _ in range(arg["num_sessions"]))
         return {"session_ids": [self._hold(account, session) for session in sessions]}
 
@@ -648,13 +656,13 @@ class DropboxFake:
     def _append_batch(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         self._check_size(request.body)
         check_hash(arg, request.body)
-        entries, at, results = _entries(arg), 0, []
+        entries, at, results = entries_of(arg), 0, []
         if sum(entry["length"] for entry in entries) != len(request.body):
             raise Wrong("length_mismatch")
         for entry in entries:
             piece = request.body[at : at + entry["length"]]
             at += len(piece)
-            results.append(_entry(partial(self._append_one, account, entry, piece)))
+            results.append(one_of_many(partial(self._append_one, account, entry, piece)))
         return {"entries": results}
 
     def _append_one(self, account: Account, entry: dict[str, Any], piece: bytes) -> dict[str, Any]:
@@ -666,21 +674,21 @@ class DropboxFake:
     @route("files/upload_session/finish", "upload", WRITE, "cursor commit", "content_hash")
     def _finish(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
         self._check_size(request.body)
-        with self._lock, _under("lookup_failed"):
+        with self._lock, under("lookup_failed"):
             session = self._session(account, arg["cursor"])
             if session.concurrent and request.body:
                 raise Wrong("concurrent_session_data_not_allowed")
         check_hash(arg, request.body)
         offset = arg["cursor"]["offset"]
         if request.body:
-            with self._lock, _under("lookup_failed"):
+            with self._lock, under("lookup_failed"):
                 session.append(offset, request.body, close=False)
         with self._commit(account):
             return self._settle(account, arg, session, offset + len(request.body))
 
     def _settle(self, account: Account, arg: dict[str, Any], session: Session, size: int) -> dict[str, Any]:
         data = session.whole(size)
-        with _under("path"):
+        with under("path"):
             told = self._write(account, arg["commit"], data)
         if self.forgets_sessions:
             account.sessions.pop(arg["cursor"]["session_id"], None)
@@ -688,11 +696,11 @@ class DropboxFake:
 
     @route("files/upload_session/finish_batch_v2", "rpc", WRITE, "entries")
     def _finish_batch(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        return {"entries": self._finish_all(account, _entries(arg))}
+        return {"entries": self._finish_all(account, entries_of(arg))}
 
     @route("files/upload_session/finish_batch", "rpc", WRITE, "entries")
     def _finish_batch_later(self, account: Account, arg: dict[str, Any], request: Request) -> Any:
-        entries = _entries(arg)
+        entries = entries_of(arg)
         return self._launch(account, lambda: {".tag": "complete", "entries": self._finish_all(account, entries)})
 
     @route("files/upload_session/finish_batch/check", "rpc", WRITE, "async_job_id")
@@ -704,7 +712,7 @@ class DropboxFake:
         try:
             if mine:
                 self.during_commit()
-            return [_entry(partial(self._finish_one, account, one, mine=mine)) for one in entries]
+            return [one_of_many(partial(self._finish_one, account, one, mine=mine)) for one in entries]
         finally:
             if mine:
                 account.committing.release()
@@ -716,33 +724,11 @@ class DropboxFake:
             if refused:
                 self.refused += 1
                 raise Wrong("too_many_write_operations")
-            with _under("lookup_failed"):
+            with under("lookup_failed"):
                 session = self._session(account, entry["cursor"])
                 if not session.closed:
                     raise Wrong("not_closed")
             return self._settle(account, entry, session, entry["cursor"]["offset"])
-
-
-@contextlib.contextmanager
-def _under(tag: str) -> Iterator[None]:
-    """What is wrong in here is told as a case of the tag."""
-    try:
-        yield
-    except Wrong as wrong:
-        raise Wrong(tag, *wrong.tags, **wrong.more) from None
-
-
-def as_error(wrong: Wrong) -> dict[str, Any]:
-    """The tags of an error, each inside the one before, as the wire has them."""
-    more = dict(wrong.more)
-    outermost = more.pop("_outermost", None)  # its case stands under "reason", beside more fields of its own
-    *outer, last = wrong.tags[1:] if outermost is not None else wrong.tags
-    told: dict[str, Any] = {".tag": last} | more
-    for tag in reversed(outer):
-        told = {".tag": tag, tag: told}
-    if outermost is not None:
-        told = {".tag": "path", "reason": told, **outermost}
-    return told
 
 
 def _account_id(user: str) -> str:
@@ -752,102 +738,6 @@ def _account_id(user: str) -> str:
 def _about(person: Person, first: bool) -> dict[str, Any]:
     """What a token answer says of a person; one to a refresh says nothing, not even the scope."""
     return {"account_id": person.id, "uid": str(sum(person.id.encode()))} if first else {"scope": None}
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
-
-
-def _plain(status: int, text: str) -> Response:
-    return Response(status, {"Content-Type": "text/plain; charset=utf-8"}, text.encode())
-
-
-def _argument(request: Request, found: Route) -> dict[str, Any]:
-    """The argument of a call, from where its style has it. Raises Bad unless it is exactly what is asked for."""
-    text = _argument_text(request, found)
-    try:
-        arg = json.loads(text)
-    except ValueError:
-        raise Bad("could not decode input as JSON") from None
-    if arg is None and not found.arguments:
-        return {}
-    if not isinstance(arg, dict):
-        raise Bad("request body: expected object")
-    for name, needed in found.arguments.items():
-        if needed and name not in arg:
-            raise Bad(f"request body: missing required field '{name}'")
-    for name in arg:
-        if name not in found.arguments:
-            raise Bad(f"request body: unknown field '{name}'")
-    return arg
-
-
-def _argument_text(request: Request, found: Route) -> str:
-    kind = request.headers.get("content-type", "")
-    if found.style in ("rpc", "longpoll"):
-        if not kind and not request.body and not found.arguments:
-            return "null"
-        if kind.partition(";")[0] != "application/json":
-            raise Bad(f'Bad HTTP "Content-Type" header: "{kind}". Expecting one of "application/json".')
-        return request.body.decode()
-    allowed = (
-        ("application/octet-stream",) if found.style == "upload" else ("", "application/octet-stream", "text/plain")
-    )
-    if kind.partition(";")[0] not in allowed:
-        raise Bad(f'Bad HTTP "Content-Type" header: "{kind}". Expecting one of "application/octet-stream".')
-    if found.style == "download" and request.body:
-        raise Bad("This function does not take a body.")
-    text = request.headers.get("dropbox-api-arg") or request.fields().get("arg")
-    if text is None:
-        raise Bad('Must provide HTTP header "Dropbox-API-Arg" or URL parameter "arg".')
-    if len(text) > 8192:
-        raise Bad("Request header or address too long.")
-    if "dropbox-api-arg" in request.headers and not all(" " <= character <= "~" for character in text):
-        raise Bad('HTTP header "Dropbox-API-Arg": characters outside of ASCII must be escaped.')
-    return text
-
-
-def _path(arg: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
-    path = arg.get(name)
-    if not isinstance(path, str) or not pattern.fullmatch(path):
-        raise Bad(f"request body: {name}: did not match pattern '{pattern.pattern}'")
-    return re.sub("^//+|(?<=.)//+", "/", path) if path.startswith("/") else path
-
-
-def _entries(arg: dict[str, Any]) -> list[dict[str, Any]]:
-    entries = arg["entries"]
-    if not isinstance(entries, list) or not 1 <= len(entries) <= 1000:
-        raise Bad("request body: entries: must have from 1 to 1000 items")
-    return entries
-
-
-def _entry(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """How one of many went."""
-    try:
-        return {".tag": "success", **call()}
-    except Wrong as wrong:
-        return {".tag": "failure", "failure": as_error(wrong)}
-
-
-def _tag(union: Any) -> str:
-    """The tag of a union, which may be given as a bare string where it has nothing more to say."""
-    found = union if isinstance(union, str) else union.get(".tag") if isinstance(union, dict) else None
-    if not isinstance(found, str):
-        raise Bad("request body: a union without its .tag")
-    return found
-
-
-def _mode(commit: dict[str, Any]) -> str:
-    """add, overwrite, or the revision that must be there."""
-    mode = commit.get("mode", "add")
-    tag = _tag(mode)
-    if tag == "update":
-        if not isinstance(mode, dict) or not re.fullmatch("[0-9a-f]{9,}", str(mode.get("update"))):
-            raise Bad("request body: mode: update: expected a revision")
-        return str(mode["update"])
-    if tag not in ("add", "overwrite"):
-        raise Bad("request body: mode: unknown tag")
-    return tag
 
 
 def _clashes(there: Node | None, mode: str, *, strict: bool) -> bool:
@@ -862,16 +752,3 @@ def _other(tree: Tree, path: str) -> str:
     head, dot, kind = path.rpartition(".") if "." in path.rpartition("/")[2][1:] else (path, "", "")
     tried = (f"{head} ({number}){dot}{kind}" for number in range(1, 1000))
     return next(name for name in tried if tree.find(name) is None)
-
-
-def _ranged(asked: str, data: bytes, headers: dict[str, str]) -> Response:
-    """All the bytes, or those that a Range asks for."""
-    found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked)
-    if not found or found.groups() == ("", ""):
-        return Response(200, headers, data)
-    first, last = found.groups()
-    start = int(first) if first else max(0, len(data) - int(last))
-    end = min(int(last) + 1 if first and last else len(data), len(data))
-    if start >= len(data):
-        return Response(416, {"Content-Range": f"bytes */{len(data)}"})
-    return Response(206, headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}, data[start:end])

@@ -366,6 +366,31 @@ def test_of_many_dispatchers_that_look_at_once_one_asks(world: World, place: Con
     assert len(asked()) == 10
 
 
+# -- what has ended
+
+
+def test_the_oldest_of_many_that_ended_are_dropped_but_not_the_last_that_went_well(
+    world: World, place: Connection
+) -> None:
+    only(world, place, "inbox", every="15m")
+    rows = [
+        Job(kind="inbox", subject=place.subject, by=schedules.BY, state=State.FAILED, ended_at=world.now)
+        for _ in range(schedules.KEPT + 50)
+    ]
+    rows[0].state = State.DONE
+    Job.objects.bulk_create(rows)
+    asked_for = Job.objects.bulk_create(
+        [Job(kind="inbox", subject=place.subject, by="the web page", state=State.FAILED) for _ in range(150)]
+    )
+    world.passes(minutes=30)
+    assert Job.objects.filter(by=schedules.BY).count() == schedules.KEPT + 50 + 1
+    world.passes(minutes=45)
+    assert Job.objects.filter(by=schedules.BY).exclude(state=State.WAITING).count() == schedules.KEPT + 1
+    assert Job.objects.filter(by="the web page").count() == len(asked_for)
+    last = queue.last_done("inbox", place.subject)
+    assert last is not None
+
+
 # -- for people
 
 

@@ -22,6 +22,7 @@ MAX_TITLE = 120  # characters; a longer title says no more in a list of files
 MAX_PATH = 1000  # bytes of a whole path below the output
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
+_VTI = re.compile("_vti_", re.IGNORECASE)  # which no name in SharePoint and OneDrive may hold
 _EDGE = " .\u200c\u200d"
 _SPACES = re.compile(r"\s+")
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(?:[ .]|$)", re.IGNORECASE)
@@ -32,7 +33,7 @@ _PLAIN_ID = re.compile(r"[0-9a-z-]{8,64}")
 
 def safe(text: str, *, most: int = MAX_BYTES) -> str:
     """One step of a path, at most `most` bytes long, never empty."""
-    shown = unicodedata.normalize("NFC", _FORBIDDEN.sub("-", text))
+    shown = unicodedata.normalize("NFC", _VTI.sub("-vti-", _FORBIDDEN.sub("-", text)))
     # Controls, marks of direction, halves of pairs and private signs: nobody can type them, and some deceive.
     printable = shown if shown.isprintable() else "".join(map(_printable, shown))
     step = _cut(_SPACES.sub(" ", printable).strip(_EDGE), most).strip(_EDGE)

@@ -17,14 +17,14 @@ from zlib import crc32
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chatkeep.connections.models import Connection
 from chatkeep.errors import NotFound, SignInAgain, WrongUse
 from chatkeep.jobs import queue, timing
-from chatkeep.jobs.models import Job, Schedule, State, Why
+from chatkeep.jobs.models import OPEN, Job, Schedule, State, Why
 from chatkeep.jobs.port import Backend, Wanted
 
 BY = "the schedule"
@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 LONGEST_UNREST = 6
 """A change waits for quiet at most so many times as long as the quiet itself."""
 CLOCK_MOVED = timedelta(seconds=60)
+PRUNE_EVERY = timedelta(hours=1)
+KEPT = 100
+"""So many of the jobs of one schedule are kept after their end, and always the last that ended well."""
 
 
 class Default(msgspec.Struct, frozen=True):
@@ -154,6 +157,16 @@ def paused(subject: str) -> tuple[str, str]:
     return (found.paused_for, found.paused) if found else ("", "")
 
 
+def prune() -> None:
+    """Drop the oldest jobs that schedules asked for and that have ended: an inbox is looked into every few minutes."""
+    ended = Job.objects.filter(by=BY).exclude(state__in=OPEN).order_by()
+    many = ended.values("kind", "subject").annotate(number=Count("pk")).filter(number__gt=KEPT)
+    for kind, subject in many.values_list("kind", "subject"):
+        last = queue.last_done(kind, subject)
+        old = ended.filter(kind=kind, subject=subject).order_by("-pk").values_list("pk", flat=True)[KEPT:]
+        Job.objects.filter(pk__in=list(old)).exclude(pk=last.pk if last else None).delete()
+
+
 def _follow_sign_ins() -> None:
     """Pause what is signed out, and go on with what was connected again."""
     signed_out = {place.subject: place for place in Connection.objects.filter(signed_out=True)}
@@ -216,6 +229,7 @@ class Dispatcher:
         self._clock = clock
         self._steady = steady
         self._last: tuple[datetime, float] | None = None
+        self._pruned: float | None = None
 
     def run(self, stop: threading.Event, *, every_s: float = 5.0) -> None:
         """Look again and again until `stop` is set."""
@@ -234,7 +248,14 @@ class Dispatcher:
         _follow_sign_ins()
         self._plan(now)
         self._notice_change(now)
+        self._prune()
         return sum(self._ask(schedule, now) for schedule in self._due(now))
+
+    def _prune(self) -> None:
+        """Once an hour."""
+        if self._pruned is None or self._steady() - self._pruned > PRUNE_EVERY.total_seconds():
+            self._pruned = self._steady()
+            prune()
 
     def _active(self) -> Any:
         return Schedule.objects.filter(on=True, paused_for="", kind__in=self._kinds)

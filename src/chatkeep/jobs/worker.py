@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from chatkeep.jobs.run import PausedByPerson, Run
 MOST_ATTEMPTS = 8
 FIRST_WAIT_S = 15.0
 LONGEST_WAIT_S = 3600.0
+LOOK_EVERY_S = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Worker:
         self._idle_s = idle_s
         self._lasts = lasts
         self._silence = lease.SILENCE if lasts == lease.LASTS else lease.Silence(lasts=lasts)
+        self._look_at = 0.0
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, name=f"worker-{number}", daemon=True) for number in range(threads)
@@ -65,13 +68,20 @@ class Worker:
 
     def run_one(self) -> bool:
         """Run the job that has been due the longest. False when none could be taken."""
-        lease.recover(self._silence)
+        self._recover()
         for job in self._due():
             token = lease.take(job)
             if token:
                 self._run(job, token)
                 return True
         return False
+
+    def _recover(self) -> None:
+        """Look for the dead now and then: it costs more than to look for work."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + min(LOOK_EVERY_S, self._lasts.total_seconds() / 3)
+            lease.recover(self._silence)
 
     def _due(self) -> list[Job]:
         busy = Job.objects.filter(state=State.RUNNING).values("subject")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -31,6 +31,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     at: int = 0
+    then: Callable[[], object] | None = None
     seen: int = 0
 
     def strikes(self, line: str) -> bool:
@@ -68,9 +69,14 @@ class Faults:
         """Answer with this and have the fake not see the request."""
         return self.add(Fault(match, "fail", nth, times, status, dict(headers or {}), body))
 
-    def cut(self, match: str, *, after: int, nth: int = 1, times: int = 1) -> Fault:
-        """Drop the connection after so many bytes of the request's body; the fake sees what came (whole=False)."""
-        return self.add(Fault(match, "cut", nth, times, at=after))
+    def cut(
+        self, match: str, *, after: int, nth: int = 1, times: int = 1, then: Callable[[], object] | None = None
+    ) -> Fault:
+        """Drop the connection after so many bytes of the request's body; the fake sees what came (whole=False).
+
+        then: is called when they came and before the drop, to kill who is sending.
+        """
+        return self.add(Fault(match, "cut", nth, times, at=after, then=then))
 
     def lose(self, match: str, *, nth: int = 1, times: int = 1) -> Fault:
         """Let the fake do it, and drop the connection instead of the answer."""

@@ -257,6 +257,8 @@ class _Visit(BaseHTTPRequestHandler):
             body = self._read(size if most is None else min(size, most))
             whole = len(body) == size
         if most is not None:
+            if fault and fault.then:
+                fault.then()
             return body[:most], False
         return body, whole
 

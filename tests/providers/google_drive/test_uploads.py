@@ -216,3 +216,15 @@ def test_without_any_hash_nothing_is_taken_for_right() -> None:
     assert not right({"id": "1"}, b"x")
     assert right({"md5Checksum": "9dd4e461268c8034f5c8564e155c67a6"}, b"x")
     assert not right({"md5Checksum": "9dd4e461268c8034f5c8564e155c67a6", "sha256Checksum": "00"}, b"x")
+
+
+def test_an_export_of_any_size_is_read_in_parts(google_fake: Cloud, storage: GoogleDrive) -> None:
+    storage.put("Inbox/export.zip", b"x")
+    drive = google_fake.fake.users["alice"]
+    data = sample(45_000_000)
+    drive.update(drive.path("Chatkeep", "Inbox", "export.zip"), {}, data, "cid")
+    assert storage.stat("Inbox/export.zip").size == len(data)
+    assert storage.get("Inbox/export.zip", start=44_999_990) == data[-10:]
+    assert storage.get("Inbox/export.zip", start=20_000_000, length=1000) == data[20_000_000:20_001_000]
+    storage.move("Inbox/export.zip", "Inbox/done/export.zip")
+    assert storage.stat("Inbox/done/export.zip").size == len(data)

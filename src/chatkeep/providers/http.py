@@ -6,6 +6,7 @@ be reached, that breaks off, or in whose place somebody else answers, is Unavail
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -242,6 +243,7 @@ class Http:
             if self._opened is None:
                 import httpx2
 
+                _hush()
                 self._opened = httpx2.Client(
                     timeout=httpx2.Timeout(self._silence_s, connect=20.0, pool=None),
                     limits=httpx2.Limits(max_connections=self._connections, keepalive_expiry=30.0),
@@ -255,6 +257,12 @@ class Http:
             opened, self._opened = self._opened, None
         if opened:
             opened.close()
+
+
+def _hush() -> None:
+    """Have the library log nothing: the address of an upload is a secret, and it logs addresses and headers."""
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -35,4 +35,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
 
 
 def _is_here(path: str, href: str) -> bool:
+    if path.startswith(reverse("connect-choose")):
+        return href == reverse("backups")
     return path == href if href == "/" else path.startswith(href)

@@ -32,8 +32,8 @@ def test_without_a_place_nothing_is_scheduled(chatkeep: Command) -> None:
 
 def test_a_connected_place_is_backed_up_and_checked_by_itself(backed_up: Command) -> None:
     found = {entry["what"]: entry for entry in backed_up("schedule", "--json").json}
-    assert list(found) == ["backup", "check", "drill", "copies", "inbox"]
-    assert [entry["on"] for entry in found.values()] == [True, True, True, False, False]
+    assert list(found) == ["backup", "sync", "check", "drill", "copies", "inbox"]
+    assert [entry["on"] for entry in found.values()] == [True, False, True, True, False, False]
     assert re.fullmatch(r"every day at 0\d:\d\d, and 5 minutes after a change", found["backup"]["words"])
     assert found["backup"]["next_at"] > found["backup"]["last_at"] > ""
     assert (found["copies"]["next_at"], found["copies"]["last_at"]) == ("", "")
@@ -57,7 +57,7 @@ def test_what_makes_no_sense_is_wrong_use(backed_up: Command) -> None:
     assert (ended.code, '"day 03:30"' in ended.err) == (2, True)
     assert backed_up("schedule", "set", "backup", "--every", "never", "--after-change", "0").code == 2
     ended = backed_up("schedule", "set", "coffee", "--on")
-    assert (ended.code, "backup, check, drill, copies, inbox" in ended.err) == (1, True)
+    assert (ended.code, "backup, sync, check, drill, copies, inbox" in ended.err) == (1, True)
 
 
 def test_a_place_is_paused_and_resumed(backed_up: Command) -> None:

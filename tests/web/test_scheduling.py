@@ -36,7 +36,7 @@ def _change(keeper: Client, **given: object) -> int:
 def test_the_page_says_what_is_done_and_when(keeper: Client, stick: Connection) -> None:
     page = _page(keeper)
     assert "and 5 minutes after a change" in page
-    for title in ("Backup", "Check", "Rehearsed restore", "Readable copies", "Inbox"):
+    for title in ("Backup", "Sync", "Check", "Rehearsed restore", "Readable copies", "Inbox"):
         assert f"{title}</h2>" in page
     assert page.count(">On</span>") == 3
     assert "/backups/stick/schedule" in keeper.get("/backups/").content.decode()

@@ -111,7 +111,7 @@ def _time(moment: datetime | None) -> str:
 def set_command(
     what: str, name: str, on: bool | None, every: str | None, after_change: int | None, as_json: bool
 ) -> None:
-    """Change when something is done: backup, check, drill, copies or inbox.
+    """Change when something is done: backup, sync, check, drill, copies or inbox.
 
     TIME is one of "30m", "6h", "day 03:30", "week sun 04:00", "month 1 04:15"; hours are those of this machine's clock.
     """

@@ -56,6 +56,7 @@ DEFAULTS = {
 }
 WORDS = {
     "backup": "backup",
+    "sync": "sync",
     "check": "check",
     "drill": "drill",
     "publish": "copies",

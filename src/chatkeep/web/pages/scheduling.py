@@ -20,6 +20,7 @@ from chatkeep.web.runs import Shown
 BY = "the web page"
 _WHAT = {
     "backup": ("Backup", "Sends what changed into the vault, sealed, and reads it back."),
+    "sync": ("Sync", "Merges what your other devices saved in this vault, then backs up the result."),
     "check": ("Check", "Reads a part of the vault and compares it with what was written."),
     "drill": ("Rehearsed restore", "Restores a few conversations beside your archive and compares them."),
     "publish": (
@@ -72,7 +73,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
         "at": f"{every.at:%H:%M}",
         "weekday": timing.DAYS[every.weekday or 0],
         "day": every.day or 1,
-        "follows_changes": schedule.kind in ("backup", "publish"),
+        "follows_changes": schedule.kind in ("backup", "sync", "publish"),
         "after_change": schedule.after_change,
         "next": schedules.upcoming(schedule),
         "last": Shown(last) if last else None,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.providers.google_drive.conftest import Device
-from tests.vault.small_archive import contents, documents, loaded
+from tests.vault.small_archive import PASSPHRASE, contents, documents, loaded
 
 from chatkeep import vault
 from chatkeep.providers.google_drive import GoogleDrive
-from chatkeep.storage import Below, Counting, Retrying
+from chatkeep.storage import Counting, Retrying
 from chatkeep.vault import Vault, keys
 from fakes.given import Cloud
 from fakes.rclone import Rclone
@@ -38,7 +39,7 @@ class Machine:
         device.opened.pop().close()
 
     def place(self, storage: GoogleDrive) -> Counting:
-        return Counting(Below(Retrying(storage), "Vault"))
+        return Counting(Retrying(storage))
 
     def run(self, work: Callable[[Vault], object]) -> int:
         """The requests of a process that opens the vault, works, and ends."""
@@ -95,3 +96,24 @@ def test_a_first_backup_is_a_hundredth_of_the_requests_that_rclone_needs_for_the
     with google_fake.journal.counted() as theirs:
         rclone("copy", str(files), "gd:files", "--drive-pacer-min-sleep", "0.1ms", "--transfers", "8")
     assert ours * 100 <= len(theirs), ours
+
+
+@pytest.mark.slow
+def test_stock_restic_and_rclone_read_the_vault_at_drive(google_fake: Cloud, device: Device, tmp_path: Path) -> None:
+    """Without Chatkeep: what the README in the folder promises."""
+    held = documents(30)
+    kept = vault.create(Counting(device.open()), passphrase=PASSPHRASE, hostname=HOST)[0]
+    kept.save(contents(held), host=HOST)
+    token = '{"access_token":"%s","token_type":"Bearer","refresh_token":"","expiry":"2099-01-01T00:00:00Z"}'
+    remote = "[gd]\ntype = drive\nclient_id = cid\nclient_secret = csec\nscope = drive.file\n"
+    rclone = Rclone(google_fake, tmp_path, f"{remote}token = {token % google_fake.fake.issue().access}\n")
+    environment = rclone.environment | {"RCLONE_CONFIG": str(rclone.config), "RESTIC_PASSWORD": PASSPHRASE}
+    environment["RCLONE_DRIVE_PACER_MIN_SLEEP"] = "0.1ms"
+    restic = ["restic", "--no-cache", "-r", "rclone:gd:Chatkeep/Vault"]
+    for words in (["check", "--read-data"], ["restore", "latest", "--target", str(tmp_path / "back")]):
+        done = subprocess.run(
+            [*restic, *words], env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    restored = {path.stem: path.read_bytes() for path in (tmp_path / "back").rglob("*.json")}
+    assert {name: restored.get(name) for name in held} == held

@@ -208,3 +208,26 @@ def test_once_it_is_applied_a_restore_is_not_stopped_half_way(machine: Machine, 
 
     report = other.restore(progress=stop)
     assert report.restored == report.expected == 22
+
+
+def test_a_restore_that_only_takes_out_of_the_trash_has_a_receipt_and_is_undone_by_it(machine: Machine) -> None:
+    machine.back_up()
+    boats = _id(machine, "Boats")
+    operations.trash(machine.archive, [boats])
+    report = machine.restore(conversations=[boats])
+    assert (report.restored, report.changed, report.problems) == (1, 1, [])
+    assert not machine.archive.listed(boats).trashed
+    assert machine.archive.receipts()[0].id == report.receipt
+    machine.archive.undo(report.receipt)
+    assert machine.archive.listed(boats).trashed
+    assert machine.archive.count() == 1
+
+
+def test_a_deleted_conversation_comes_back_by_a_restore(machine: Machine) -> None:
+    machine.back_up()
+    boats = _id(machine, "Boats")
+    before = machine.archive.document(boats)
+    operations.delete(machine.archive, [boats])
+    report = machine.restore(conversations=[boats])
+    assert (report.restored, report.problems) == (1, [])
+    assert machine.archive.document(boats) == before

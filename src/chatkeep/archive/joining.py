@@ -125,7 +125,12 @@ class Joining:
             cursors = {}
         else:
             removed = set()
+        erased = any(mark.erased for mark in self._marks.values())
+        if erased:
+            removing.overwrite_freed(self._writer)
         self._apply([id for id in self._marks if id not in removed], cursors)
+        if erased:
+            removing.wipe(self._writer)
         return self._joined
 
     def _outcome(self, id: str) -> Conversation | None:
@@ -166,12 +171,13 @@ class Joining:
         for id in ids:
             left = self._outcome(id)  # again: somebody may have written since it was looked at
             tombstones.write(self._writer.db, self._writer.archive, self._marks[id])
-            removing.forget_taken(self._writer.db, self._writer.archive, id)
             known = self._writer.known(id)
             if left is None and known:
                 needed |= removing.remove_all(self._writer, [id], marked=False)
                 self._joined.removed.append(id)
-            elif left is not None:
+            forget = removing.forget_id if self._marks[id].erased else removing.forget_taken
+            forget(self._writer.db, self._writer.archive, id)
+            if left is not None:
                 self._write(left, known.revision if known else "")
         return undoing.drop_unused(self._writer.db, needed)
 

@@ -52,26 +52,39 @@ def remove_all(writer: Writer, ids: Iterable[str], *, marked: bool) -> set[str]:
 def erase(writer: Writer, ids: Collection[str]) -> int:
     """Removes every trace of conversations but the mark of their ids. How many attachments went with them.
 
-    Ids that are not here get the mark too, so that they do not come from elsewhere. The words of the texts leave the
-    files: the index is joined into one piece, freed pages are overwritten and the log is emptied.
+    Ids that are not here get the mark too, so that they do not come from elsewhere.
     """
     db, archive = writer.db, writer.archive
-    db.execute("PRAGMA secure_delete=ON")
+    overwrite_freed(writer)
     with transaction(db):
-        here = [id for id in ids if _is_here(writer, id)]
-        needed = remove_all(writer, here, marked=False)
+        needed = remove_all(writer, [id for id in ids if _is_here(writer, id)], marked=False)
         for id in ids:
             tombstones.write(db, archive, tombstones.Tombstone(id, erased=True))
-            db.execute("DELETE FROM aliases WHERE archive = ?1 AND (id = ?2 OR alias = ?2)", (archive, id))
-            forget_taken(db, archive, id)
-        db.execute("DELETE FROM people WHERE archive = ? AND number NOT IN (SELECT person FROM takes_part)", (archive,))
+            forget_id(db, archive, id)
         free = drop_unused(db, needed)
     remove_files(writer, free)
-    with transaction(db):
-        for table in index.tables(db):
-            db.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    wipe(writer)
     return len(free)
+
+
+def overwrite_freed(writer: Writer) -> None:
+    """Has this writer overwrite what it frees, for an erasure; otherwise only what costs nothing is."""
+    writer.db.execute("PRAGMA secure_delete=ON")
+
+
+def forget_id(db: sqlite3.Connection, archive: str, id: str) -> None:
+    """Removes what else is known under an id, within the caller's transaction: aliases, digests, people of no other."""
+    db.execute("DELETE FROM aliases WHERE archive = ?1 AND (id = ?2 OR alias = ?2)", (archive, id))
+    forget_taken(db, archive, id)
+    db.execute("DELETE FROM people WHERE archive = ? AND number NOT IN (SELECT person FROM takes_part)", (archive,))
+
+
+def wipe(writer: Writer) -> None:
+    """Removes the words of erased texts from the files: the index is joined into one piece, and the log emptied."""
+    with transaction(writer.db):
+        for table in index.tables(writer.db):
+            writer.db.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
+    writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _is_here(writer: Writer, id: str) -> bool:

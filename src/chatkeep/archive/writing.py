@@ -90,7 +90,9 @@ class Writer:
         self.files = files
         self.db = connect(path, cache_kib=24_576)
         self.reader = connect(path, cache_kib=4096)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="chatkeep-index")
+        # One thread each: memory that SQLite lets go of is taken again by the thread that had it.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-index")
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-files")
         self._running: Future[None] | None = None
         self._batch = _Batch()
         self._waiting: dict[str, Put] = {}
@@ -217,6 +219,7 @@ class Writer:
             self._settle()
         finally:
             self._pool.shutdown()
+            self._disk.shutdown()
             self.reader.close()
             self.db.close()
 
@@ -254,7 +257,7 @@ class Writer:
 
         The files wait for the disk meanwhile, on a thread of their own.
         """
-        settling = self._pool.submit(self.files.settle)
+        settling = self._disk.submit(self.files.settle)
         try:
             with explained():
                 try:

@@ -18,6 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent.parent / "tests"))  # the imitated clouds
+
 from figures.corpora import Corpora
 from figures.measure import Failed, Pressure
 from figures.peers import CACHE, Convoviz, version_of
@@ -62,6 +64,7 @@ def _versions(convoviz: Convoviz | None, *, wanted: bool) -> list[str]:
         version_of(str(PROGRAM), "--version"),
         *([convoviz.version] if convoviz else missing),
         version_of("restic", "version"),
+        version_of("rclone", "version"),
         version_of("rg", "--version"),
     ]
 

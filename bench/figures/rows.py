@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ranked
+from .clouds import clouds
 from .corpora import Corpora
 from .measure import Cost, cost_of, interleaved, median
 from .peers import Convoviz, Restic, floor, python_start, ripgrep
@@ -225,4 +226,5 @@ GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "search": search,
     "ranked": ranked_search,
     "backup": backup,
+    "clouds": clouds,
 }

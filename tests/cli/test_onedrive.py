@@ -60,7 +60,7 @@ def test_a_vault_is_made_filled_checked_and_restored(filled: Command, cloud: Clo
         report = filled("backup", "--json").json
     assert report["unchanged"]
     # One for what changed, and two to read the snapshot back: an object is fetched from where the first answer points.
-    assert report["requests"] == len(lines) <= 3, "\n".join(lines)
+    assert report["requests"] == len(lines) <= 2, "\n".join(lines)
     ended = filled("restore", "--json")
     assert ended.code == 0, ended.err
 

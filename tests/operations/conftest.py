@@ -42,10 +42,14 @@ class Machine:
     def back_up(self) -> BackupReport:
         return operations.back_up(self.archive, self.vault, host=self.name, counting=self.counting)
 
-    def sync(self, **more: Any) -> SyncReport:
-        """Syncs as a fresh process does: nothing but the archive is remembered."""
+    def restart(self) -> None:
+        """The vault as another process of this machine opens it."""
         self.counting = Counting(Folder(self.place, new=True))
         self.vault = vault.open_with_master_key(self.counting, self.vault.master_key, cache=self.folder / self.name)
+
+    def sync(self, **more: Any) -> SyncReport:
+        """Syncs as a fresh process does: nothing but the archive is remembered."""
+        self.restart()
         return operations.sync(self.archive, self.vault, host=self.name, counting=self.counting, **more)
 
     def root(self) -> str:

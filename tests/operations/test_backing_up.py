@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests import exports
 from tests.operations.conftest import Machine
@@ -106,3 +107,21 @@ def test_a_place_that_goes_away_makes_no_snapshot(machine: Machine, monkeypatch:
         with pytest.raises(Unavailable):
             machine.back_up()
     assert operations.snapshots(machine.vault) == []
+
+
+def test_nothing_new_is_not_read_back_twice_but_what_failed_to_be_read_back_is(machine: Machine) -> None:
+    machine.restart()
+    first = machine.back_up()
+    assert first.verified
+    before = machine.counting.calls["get"]
+    assert machine.back_up().verified
+    assert machine.counting.calls["get"] == before
+    (snapshot,) = machine.vault.snapshots()
+    stored = machine.place / "Vault" / "snapshots" / snapshot.id
+    machine.vault.note_read_back(msgspec.structs.replace(snapshot, id="0" * 64))  # as after a read that failed
+    kept = stored.read_bytes()
+    stored.write_bytes(bytes(len(kept)))
+    assert not machine.back_up().verified
+    assert not machine.back_up().verified
+    stored.write_bytes(kept)
+    assert machine.back_up().verified

@@ -6,6 +6,7 @@
     <folder>/<vault id>/feed               what the storage's feed of changes told, and its cursor
     <folder>/<vault id>/damage             packs that a check found damaged
     <folder>/<vault id>/checked            when packs were read whole
+    <folder>/<vault id>/read-back          the snapshot that was read back last
     <folder>/<vault id>/spool/<name>       a sealed pack, see spool.py
 
 Objects of a vault never change, so an entry is right or absent. A file that was half written is found by its hash

@@ -34,6 +34,7 @@ from chatkeep.vault.tidy import Tidied
 from chatkeep.vault.tree import Node
 from chatkeep.vault.trees import MANIFEST, TOMBSTONES, Trees
 
+READ_BACK = "read-back"
 FOLDER = "Vault"
 """Where the vault lies in the storage: below this folder, with README.txt beside it."""
 
@@ -131,6 +132,14 @@ class Vault:
         data = objects.fetch(snapshots.FOLDER + snapshot.id)
         found = unseal_json(objects.seal, snapshot.id, data, kind=SnapshotObject)
         return snapshots.from_object(snapshot.id, found)
+
+    def was_read_back(self, snapshot: Snapshot) -> bool:
+        """Whether this machine has read this snapshot back after it was made, and noted so."""
+        return self._objects.cache.get(READ_BACK) == snapshot.id.encode()
+
+    def note_read_back(self, snapshot: Snapshot) -> None:
+        """Remember that this snapshot was read back from the storage and is what it should be; one is remembered."""
+        self._objects.cache.put(READ_BACK, snapshot.id.encode())
 
     def newest(self, host: str) -> Snapshot | None:
         """The last snapshot of a host, by its own numbers, or None."""

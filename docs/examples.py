@@ -53,6 +53,7 @@ STORY = (
     "sync",
     "delete",
     "conflicts",
+    "forget",
     "disconnect",
 )
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

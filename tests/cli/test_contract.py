@@ -260,6 +260,17 @@ def test_delete_asks_for_ids_or_the_trash(filled: Command) -> None:
     assert filled("conflicts", "--json").json == []
 
 
+def test_forget_says_what_it_did_not_reach(backed_up: Command) -> None:
+    boats, _ = [one["id"] for one in backed_up("list", "--json").json]
+    assert backed_up("forget").code == 2
+    assert backed_up("forget", "ffffffff", "--yes").code == 1
+    ended = backed_up("forget", boats[:8], "--json")
+    assert ended.code == 3
+    assert (ended.json["conversations"], ended.json["backups"]) == (1, 1)
+    assert len(backed_up("list", "--json").json) == 1
+    assert backed_up("restore", "--conversation", boats, "--json").json["restored"] == 0
+
+
 def test_conflicts_are_listed_and_settled(backed_up: Command, place: Path, tmp_path: Path) -> None:
     def edited(archive: Archive) -> None:
         take(archive, talk("garden", ["blue peas"]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from tests.operations.conftest import Machine
 
 from archive.talks import take, talk
 from chatkeep import operations
+from chatkeep.errors import NotFound, Problem
 from chatkeep.selection import Selection
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -36,3 +39,30 @@ def test_what_was_taken_out_of_the_trash_is_not_due(machine: Machine) -> None:
     operations.trash(machine.archive, [talk("old").id], now=NOW)
     operations.untrash(machine.archive, [talk("old").id])
     assert operations.empty_trash(machine.archive, now=NOW + timedelta(days=99)).conversations == 0
+
+
+def test_forgetting_says_which_backups_still_have_it_and_what_it_cannot_reach(machine: Machine) -> None:
+    take(machine.archive, talk("garden", ["peas"]))
+    machine.back_up()
+    take(machine.archive, talk("sea", ["boats"]))
+    machine.back_up()
+    asked: list[str] = []
+
+    def copies(ids: Sequence[str]) -> list[Problem]:
+        asked.extend(ids)
+        return [Problem("copies", "one is open in another program")]
+
+    id = talk("garden").id
+    report = operations.forget(machine.archive, {"disk": machine.vault}, [id[:8]], places=[copies])
+    assert (report.conversations, report.backups, asked) == (1, 2, [id])
+    assert [problem.where for problem in report.problems] == ["copies", "backups at disk"]
+    assert report.not_reached
+    machine.back_up()
+    assert operations.forget(machine.archive, {"disk": machine.vault}, [id]).backups == 2
+    assert operations.forget(machine.archive, {}, [talk("sea").id]).problems == []
+
+
+def test_what_is_not_here_is_not_forgotten_by_half_an_id(machine: Machine) -> None:
+    with pytest.raises(NotFound):
+        operations.forget(machine.archive, {}, ["ffffffff"])
+    assert list(machine.archive.tombstones()) == []

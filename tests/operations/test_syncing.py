@@ -205,6 +205,20 @@ def test_two_versions_of_a_message_are_both_kept_and_one_is_chosen(machine: Mach
     _settle(machine, other)
 
 
+def test_what_was_brought_back_on_one_machine_meets_what_another_had_not_yet_deleted(
+    machine: Machine, other: Machine
+) -> None:
+    take(machine.archive, talk("garden", ["peas", "beans"]))
+    _settle(machine, other)
+    (first, *_) = [one.id for one in operations.snapshots(machine.vault)]
+    take(other.archive, talk("garden", ["peas", "beans", "lentils"]))
+    _settle(machine, other)
+    operations.delete(machine.archive, [talk("garden").id])
+    machine.restore(snapshot=first, conversations=[talk("garden").id])
+    _settle(machine, other)
+    assert machine.archive.listed(talk("garden").id).messages == 3
+
+
 def test_what_lay_in_the_trash_for_thirty_days_is_deleted_and_what_was_taken_out_is_not(
     machine: Machine, other: Machine
 ) -> None:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "conflicts": ("chatkeep.cli.syncing:conflicts", "What two machines did differently."),
     "trash": ("chatkeep.cli.undoing:trash", "Put conversations into the trash, or back."),
     "delete": ("chatkeep.cli.deleting:delete", "Delete conversations for good."),
+    "forget": ("chatkeep.cli.deleting:forget", "Erase every trace of conversations here."),
     "undo": ("chatkeep.cli.undoing:undo", "Undo an import or a restore."),
     "copies": ("chatkeep.cli.placing:copies", "Write readable copies to a place."),
     "inbox": ("chatkeep.cli.placing:inbox", "Import what was dropped into the inbox of a place."),

@@ -1,10 +1,11 @@
-"""`chatkeep delete`: for good, on every machine that syncs."""
+"""`chatkeep delete` and `forget`: for good, on every machine that syncs; and without a trace."""
 
 from __future__ import annotations
 
 import sys
 
 import click
+import msgspec
 
 from chatkeep.cli import options
 from chatkeep.cli.ending import DONE, PROBLEMS
@@ -37,4 +38,51 @@ def delete(ids: tuple[str, ...], trashed: bool, yes: bool, as_json: bool) -> int
         return DONE
     say(f"{count(report.conversations, 'conversation')} deleted, {count(report.attachments, 'attachment')} with them")
     say_problems(report.problems)
+    return PROBLEMS if report.problems else DONE
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@options.yes
+@options.as_json
+def forget(ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """Erase every trace of conversations on this machine, and keep them from coming back.
+
+    Only the mark of their ids stays. Other machines erase them too when they sync, and no import brings them again. It
+    says what still has them: the backups made before, and what cannot be reached at all. This cannot be undone.
+    """
+    from contextlib import ExitStack
+
+    from chatkeep import operations
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import count, say, say_problems, write_json
+    from chatkeep.errors import ChatkeepError, Problem
+
+    if not yes and not as_json and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm(
+            f"Erase {count(len(ids), 'conversation')} for ever? Nothing brings it back.", abort=True, err=True
+        )
+    app = rooms.App()
+    from chatkeep.connections.opening import connections
+
+    closed: list[Problem] = []
+    with app.archive() as archive, ExitStack() as stack:
+        vaults = {}
+        for connection in connections():
+            try:
+                vaults[connection.name] = stack.enter_context(app.place(connection)).vault
+            except ChatkeepError as error:
+                closed.append(Problem(f"backups at {connection.name}", f"They could not be opened: {error.what}"))
+        report = operations.forget(archive, vaults, ids)
+    report = msgspec.structs.replace(report, problems=[*closed, *report.problems])
+    if as_json:
+        write_json(report)
+    else:
+        say(
+            f"{count(report.conversations, 'conversation')} erased, {count(report.attachments, 'attachment')} with them"
+        )
+        say("Not reached:")
+        for sentence in report.not_reached:
+            say(f"  {sentence}")
+        say_problems(report.problems)
     return PROBLEMS if report.problems else DONE

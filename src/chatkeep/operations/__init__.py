@@ -9,7 +9,7 @@
     look_into     a snapshot as an archive to read in, without restoring it
     drill         a sample restored beside the archive and compared: does the backup work?
     sync          what other devices have, merged; then backed up. Only what somebody deleted is deleted
-    trash, untrash, delete, empty_trash
+    trash, untrash, delete, empty_trash, forget
                   the ways in which a conversation goes, and comes back
     check         whether a vault is whole
     publish       readable copies at a place, one way; only what changed (withdraw: takes them away again)
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chatkeep.operations.backing_up import back_up, snapshots
     from chatkeep.operations.checking import check
-    from chatkeep.operations.deleting import delete, empty_trash, trash, untrash
+    from chatkeep.operations.deleting import delete, empty_trash, forget, trash, untrash
     from chatkeep.operations.drilling import SAMPLE, drill
     from chatkeep.operations.exporting import export_to
     from chatkeep.operations.importing import import_from
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         DeleteReport,
         DrillReport,
         ExportReport,
+        ForgetReport,
         Given,
         ImportReport,
         InboxReport,
@@ -68,6 +69,7 @@ __all__ = [
     "DeleteReport",
     "DrillReport",
     "ExportReport",
+    "ForgetReport",
     "Given",
     "ImportReport",
     "InboxReport",
@@ -84,6 +86,7 @@ __all__ = [
     "drill",
     "empty_trash",
     "export_to",
+    "forget",
     "import_from",
     "look_into",
     "publish",
@@ -117,7 +120,7 @@ _ELSEWHERE = (
         "snapshots": "backing_up",
         "sync": "syncing",
     }
-    | dict.fromkeys(("delete", "empty_trash", "trash", "untrash"), "deleting")
+    | dict.fromkeys(("delete", "empty_trash", "forget", "trash", "untrash"), "deleting")
     | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
 )
 

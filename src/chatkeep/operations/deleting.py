@@ -6,15 +6,17 @@ also goes back to what was saved before; what it cannot reach, it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from chatkeep import views
 from chatkeep.archive import Archive
-from chatkeep.errors import Problem
+from chatkeep.errors import ChatkeepError, NotFound, Problem
 from chatkeep.model import instant
-from chatkeep.operations.reports import DeleteReport
+from chatkeep.operations.progress import Progress, Step, quiet
+from chatkeep.operations.reports import DeleteReport, ForgetReport
 from chatkeep.selection import Selection
+from chatkeep.vault import Vault
 
 KEPT_IN_TRASH = timedelta(days=30)
 _MOST_AT_ONCE = 100
@@ -59,3 +61,68 @@ def _is_due(archive: Archive, id: str, now: datetime) -> bool:
     since = views.edited(archive.load(id), "trashed")
     moment = instant(since) if isinstance(since, str) else None
     return moment is not None and now - moment > KEPT_IN_TRASH
+
+
+Reached = Callable[[Sequence[str]], Iterable[Problem]]
+"""Removes conversations from one more place (readable copies) and gives a problem for what it could not remove."""
+
+
+def forget(
+    archive: Archive,
+    vaults: Mapping[str, Vault],
+    ids: Sequence[str],
+    *,
+    places: Sequence[Reached] = (),
+    progress: Progress = quiet,
+) -> ForgetReport:
+    """Erase conversations here for ever, and say where they still are.
+
+    Rows, words of the index, attachments and digests go, and only the mark of the id stays. It travels with the next
+    backup or sync, so that every device erases too and nothing comes back under that id.
+    vaults: open, by the name of their connection: looked through for backups that still have them. ids: whole, or
+    enough to be unique for conversations that are here. places: asked to remove their copies first.
+    Raises NotFound before anything is erased.
+    """
+    whole = [_whole(archive, id) for id in ids]
+    problems = [problem for remove in places for problem in remove(whole)]
+    progress(Step("Erasing", 0, len(whole), "conversations"))
+    attachments = archive.erase(whole)
+    backups = 0
+    for name, vault in vaults.items():
+        progress(Step("Looking through backups", note=name))
+        try:
+            found = _still_in(vault, whole)
+        except ChatkeepError as error:
+            problems.append(Problem(f"backups at {name}", f"They could not be looked through: {error.what}"))
+            continue
+        backups += found
+        if found:
+            what = f"{found:,} of the backups made before still have it. They go when they are thinned out."
+            problems.append(Problem(f"backups at {name}", what))
+    return ForgetReport(
+        conversations=len(whole), attachments=attachments, backups=backups, not_reached=_NOT_REACHED, problems=problems
+    )
+
+
+_WHOLE_ID = 36
+_NOT_REACHED = (
+    "Exports and copies that you made or gave away, and the file that it was imported from.",
+    "The service that it came from.",
+    "Devices that have not synced since: they erase it at their next sync.",
+    "What a provider keeps of deleted files, in a trash and in backups of its own.",
+)
+
+
+def _whole(archive: Archive, id: str) -> str:
+    try:
+        return archive.listed(id).id
+    except NotFound:
+        if len(id) == _WHOLE_ID:
+            return id
+        raise
+
+
+def _still_in(vault: Vault, ids: Sequence[str]) -> int:
+    """How many backups of a vault have any of these conversations."""
+    found = (one for one in vault.snapshots() if not one.foreign)
+    return sum(any(vault.conversations(snapshot, prefix=id) for id in ids) for snapshot in found)

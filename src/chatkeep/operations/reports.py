@@ -124,6 +124,15 @@ class DeleteReport(Report, frozen=True, kw_only=True):
     attachments: int = 0
 
 
+class ForgetReport(Report, frozen=True, kw_only=True):
+    """An erasure. backups: made before, that still have it. not_reached: what no erasure reaches, in sentences."""
+
+    conversations: int
+    attachments: int
+    backups: int
+    not_reached: tuple[str, ...]
+
+
 class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One snapshot that can be restored. time: RFC 3339."""
 

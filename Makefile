@@ -3,13 +3,15 @@
 #   make run     start Chatkeep on this machine and print the link that signs you in
 #   make test    everything a change must pass: format, lint, types, imports, docs, tests
 #   make fix     repair what a machine can repair, and write the generated pages again
+#   make soak    a hundred thousand runs of simulated devices, for hours (ARGS="SEEDS=1000 FIRST_SEED=5000" for others)
+#   make restics fetch newer releases of restic, so that the tests ask them too
 #   make bench   measure Chatkeep beside its peers (ARGS=--large for the big corpora)
 #   make lock    resolve the dependencies of pyproject.toml again, with hashes
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test fix bench lock packages
+.PHONY: help run test soak restics fix bench lock packages
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -35,6 +37,22 @@ fix: .venv/for-test
 	$(BIN)/ruff format .
 	$(BIN)/python docs/examples.py
 	$(BIN)/python docs/generate.py
+
+soak: .venv/for-test
+	env SEEDS=100000 $(ARGS) $(BIN)/pytest -n 2 tests/simulator
+
+# The mirror is the one this machine has its packages from; nothing is installed but beside the tests.
+restics: | .venv/made
+	@mkdir -p .venv/restic/lists/partial .venv/restic/cache/archives/partial
+	@mirror=$$(apt-cache policy | grep -om1 'https\?://[^ ]*debian') && \
+	for suite in trixie sid; do echo "deb $$mirror $$suite main"; done > .venv/restic/sources
+	@cd .venv/restic && options="-o Dir::State::lists=$$PWD/lists -o Dir::Cache=$$PWD/cache \
+		-o Dir::Etc::sourcelist=$$PWD/sources -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=$$(id -un)" && \
+	apt-get -qq $$options update && for suite in trixie sid; do \
+		apt-get -qq $$options download restic/$$suite && \
+		dpkg-deb --fsys-tarfile restic_*.deb | tar x ./usr/bin/restic && \
+		mv usr/bin/restic restic-$$suite && rm restic_*.deb; \
+	done; rm -rf lists cache sources usr; ./restic-trixie version; ./restic-sid version
 
 bench: .venv/for-test packages
 	@$(BIN)/python bench/run.py $(ARGS)

@@ -54,7 +54,7 @@ class _Wanted:
 class _Span(msgspec.Struct):
     """A stretch of a pack to be read at once, and the blobs wanted of it."""
 
-    pack: int
+    pack: str
     start: int
     end: int
     blobs: list[tuple[str, Location]]
@@ -109,7 +109,7 @@ class _Gathering:
         for span, data in _ahead(self._objects.pool(1), self._spans(), self._fetch):
             for piece, place in span.blobs:
                 at = place.offset - span.start
-                yield from self._came(piece, place, data[at : at + place.length])
+                yield from self._came(piece, span.pack, place.size, data[at : at + place.length])
         for document in self._late:
             yield self._one_by_one(document)
 
@@ -125,7 +125,8 @@ class _Gathering:
             place = self._place(piece)
             if place is not None:
                 by_pack[place.pack].append((piece, place))
-        for pack, blobs in by_pack.items():
+        named = [(self._objects.index.pack_name(pack), blobs) for pack, blobs in by_pack.items()]
+        for name, blobs in named:
             blobs.sort(key=lambda blob: blob[1].offset)
             span: _Span | None = None
             for piece, place in blobs:
@@ -133,7 +134,7 @@ class _Gathering:
                 if span is None or place.offset - span.end > GAP or end - span.start > MAX_OBJECT:
                     if span is not None:
                         yield span
-                    span = _Span(pack, place.offset, end, [])
+                    span = _Span(name, place.offset, end, [])
                 span.blobs.append((piece, place))
                 span.end = max(span.end, end)
             if span is not None:
@@ -145,21 +146,21 @@ class _Gathering:
         except Damaged:
             return b""  # every blob of it will be found to be cut short
 
-    def _came(self, piece: str, place: Location, sealed: bytes) -> Iterator[VaultDocument | Problem]:
+    def _came(self, piece: str, pack: str, size: int, sealed: bytes) -> Iterator[VaultDocument | Problem]:
         opened: bytes | Problem | None = None
         for document in self._users[piece]:
             if len(document.node.content or []) == 1:
-                opened = opened if opened is not None else self._open(piece, place, sealed, document)
+                opened = opened if opened is not None else self._open(piece, pack, size, sealed, document)
                 yield _document(document, opened) if isinstance(opened, bytes) else _damaged(document, opened.what)
             elif not document.late:
                 yield from self._hold(document, piece, sealed)
 
-    def _open(self, piece: str, place: Location, sealed: bytes, document: _Wanted) -> bytes | Problem:
+    def _open(self, piece: str, pack: str, size: int, sealed: bytes, document: _Wanted) -> bytes | Problem:
         try:
-            return open_blob(self._objects.seal, sealed, blob_id=bytes.fromhex(piece), size=place.size)
+            return open_blob(self._objects.seal, sealed, blob_id=bytes.fromhex(piece), size=size)
         except Damaged as error:
             with contextlib.suppress(Damaged):
-                return self._objects.read_elsewhere("data", bytes.fromhex(piece), place)
+                return self._objects.read_elsewhere("data", bytes.fromhex(piece), damaged=pack)
             return _damaged(document, error.what)
 
     def _hold(self, document: _Wanted, piece: str, sealed: bytes) -> Iterator[VaultDocument | Problem]:
@@ -179,7 +180,8 @@ class _Gathering:
         parts = []
         for piece in document.node.content or []:
             place = self._place(piece)
-            opened = self._open(piece, place, document.parts[piece], document) if place else b""
+            pack = self._objects.index.pack_name(place.pack) if place else ""
+            opened = self._open(piece, pack, place.size, document.parts[piece], document) if place else b""
             if isinstance(opened, Problem):
                 return opened
             parts.append(opened)

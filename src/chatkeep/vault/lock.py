@@ -98,18 +98,31 @@ class SharedLock:
         self._unwatch()
 
     def _look_for_others(self) -> None:
-        now = self._objects.clock()
         for name in sorted(self._objects.names.of(FOLDER)):
             found = self._read(name) if name != self._name else None
             if found is None:
                 continue
-            stale = now - parse_time(found.time) > STALE
+            stale = self.age(name, found) > STALE
             if found.hostname == self._host and (stale or not _alive(found.pid)):
                 self._objects.delete(FOLDER + name)
             elif found.exclusive and not stale:
                 raise Busy(f"Another program has the vault to itself (on {found.hostname}, since {found.time[:16]}).")
             elif self.exclusive and not stale:
                 raise Busy(f"Another run works on the vault (on {found.hostname}, since {found.time[:16]}).")
+
+    def age(self, name: str, found: LockObject) -> timedelta:
+        """How old a lock is: by what it says, or by the clock of the storage, if that makes it older.
+
+        A machine whose clock runs days ahead would else keep others out for as long, should it die at work.
+        """
+        said = self._objects.clock() - parse_time(found.time)
+        if said > STALE:
+            return said
+        try:
+            put = self._objects.storage.stat(FOLDER + name).modified
+        except NotFound:
+            return timedelta.max
+        return max(said, self.moment - put) if put else said
 
     def _read(self, name: str) -> LockObject | None:
         try:
@@ -119,7 +132,7 @@ class SharedLock:
             return None
         except Damaged as error:
             modified = self._objects.storage.stat(FOLDER + name).modified
-            if modified and self._objects.clock() - modified > STALE:
+            if modified and self.moment - modified > STALE:
                 return None
             raise Busy("A lock in the vault cannot be read; it may be one that another program just writes.") from error
 

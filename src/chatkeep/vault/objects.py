@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -62,8 +63,11 @@ def open_blob(seal: Seal, sealed: bytes | memoryview, *, blob_id: bytes, size: i
 class Objects:
     """The objects of an open vault. `problems` collects what could not be read so far.
 
-    sleep, pool: how to wait, and what does several things at once; a simulation brings its own.
+    sleep, pool, random: how to wait, what does several things at once, where chance comes from; a simulation brings its
+    own.
     """
+
+    index_kind = Index
 
     def __init__(
         self,
@@ -75,11 +79,12 @@ class Objects:
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.storage = Counting(storage)
         self.key = key
         self.config = config
-        self.seal = Seal(key)
+        self.seal = Seal(key, random=random)
         self.clock = clock
         self.sleep = sleep
         self.pool = pool
@@ -89,7 +94,7 @@ class Objects:
         self.names = Names(self.storage, self.cache, sleep=sleep)
         self.cuts = self.cache.cuts()
         self._kept_cuts = dict(self.cuts)
-        self.index = Index()
+        self.index = self.index_kind()
         self.index.distrust(self.damage.packs)
         self.unindexed: list[Pack] = []
         self.leaves: dict[str, tuple[list[tuple[str, str, str]], str]] = {}
@@ -105,6 +110,7 @@ class Objects:
         self.read_everything = False
         """Whether every snapshot that was listed last could be read."""
         self._searched = False
+        self._sought: set[str] = set()
         for name in self.cache.names("index"):
             self._take_index(name, self._cached(f"index/{name}", Columns))
 
@@ -271,7 +277,7 @@ class Objects:
             self.refresh_index()
 
     def _start_index_over(self) -> None:
-        self.index, self._indexed, self._searched, self.packs_of = Index(), set(), False, {}
+        self.index, self._indexed, self._searched, self.packs_of = self.index_kind(), set(), False, {}
         self.index.distrust(self.damage.packs)
 
     def _take_index(self, name: str, columns: Columns | None) -> None:
@@ -349,25 +355,33 @@ class Objects:
         found = self.locate(kind, blob_id)
         if found is None:
             raise Damaged("A part is missing from the vault.")
+        pack = self.index.pack_name(found.pack)
         try:
-            sealed = self.fetch_packed(found.pack, start=found.offset, length=found.length)
+            sealed = self.fetch_packed(pack, start=found.offset, length=found.length)
             return open_blob(self.seal, sealed, blob_id=blob_id, size=found.size)
         except Damaged:
-            return self.read_elsewhere(kind, blob_id, found)
+            return self.read_elsewhere(kind, blob_id, damaged=pack)
 
-    def read_elsewhere(self, kind: Kind, blob_id: bytes, damaged: Location) -> bytes:
-        """The plain text of a blob that is damaged in one place, from another one. Raises Damaged."""
-        for place in self.index.places(kind, blob_id):
-            if self.index.pack_name(place.pack) != self.index.pack_name(damaged.pack):
+    def read_elsewhere(self, kind: Kind, blob_id: bytes, *, damaged: str) -> bytes:
+        """The plain text of a blob that cannot be had from one pack, from another one. Raises Damaged.
+
+        It may have been copied since the index was read, and the pack be gone for that reason.
+        """
+        if damaged not in self._sought:
+            self._sought.add(damaged)
+            self.refresh_index()
+        places = [(self.index.pack_name(place.pack), place) for place in self.index.places(kind, blob_id)]
+        for pack, place in places:
+            if pack != damaged:
                 with contextlib.suppress(Damaged):
-                    sealed = self.fetch_packed(place.pack, start=place.offset, length=place.length)
+                    sealed = self.fetch_packed(pack, start=place.offset, length=place.length)
                     return open_blob(self.seal, sealed, blob_id=blob_id, size=place.size)
         raise Damaged("A part of it is damaged or missing in the vault.")
 
-    def fetch_packed(self, pack: int, *, start: int, length: int) -> bytes:
+    def fetch_packed(self, pack: str, *, start: int, length: int) -> bytes:
         """Bytes of a pack. Raises Damaged when it is not there."""
         try:
-            return self.fetch(pack_name(self.index.pack_name(pack)), start=start, length=length)
+            return self.fetch(pack_name(pack), start=start, length=length)
         except NotFound:
             raise Damaged("A pack is missing from the vault.") from None
 

@@ -14,11 +14,11 @@ from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.collect import Collected, Collection
 from chatkeep.vault.compact import TIER
 from chatkeep.vault.index import GRACE
-from chatkeep.vault.lock import ExclusiveLock
+from chatkeep.vault.lock import ExclusiveLock, SharedLock
 from chatkeep.vault.objects import Objects
 from chatkeep.vault.retention import Kept, Plan, Policy, plan
 from chatkeep.vault.sealed import unseal_json
-from chatkeep.vault.snapshot import Snapshot, parse_time
+from chatkeep.vault.snapshot import Snapshot
 
 _MANY_TO_FORGET = 8
 _OLD_LOCK = timedelta(hours=24)
@@ -64,7 +64,7 @@ def tidy(objects: Objects, policy: Policy, *, host: str, all_devices: bool, prog
         forget(objects, judged.gone)
         progress("Collecting")
         done = Collection(objects, held).run()
-        _drop_old_locks(objects)
+        _drop_old_locks(objects, held)
         objects.refresh_index()
     objects.spool.tidy(objects.index.packs_by_name())
     objects.damage.keep_only(objects.index.packs_by_name())
@@ -90,13 +90,13 @@ def forget(objects: Objects, gone: list[Snapshot]) -> None:
     objects.delete_many(snapshots.FOLDER + snapshot.id for snapshot in gone)
 
 
-def _drop_old_locks(objects: Objects) -> None:
+def _drop_old_locks(objects: Objects, held: SharedLock) -> None:
     """Remove locks that have meant nothing for a day: of machines that went away while they worked."""
     for name in sorted(objects.names.of(lock.FOLDER)):
         with contextlib.suppress(NotFound, Damaged):
             data = objects.fetch(lock.FOLDER + name)
             found = unseal_json(objects.seal, name, data, kind=lock.LockObject)
-            if objects.clock() - parse_time(found.time) > _OLD_LOCK:
+            if held.age(name, found) > _OLD_LOCK:
                 objects.delete(lock.FOLDER + name)
 
 

@@ -54,7 +54,7 @@ class Trees:
         near = self._near(found)
         start = near[0][1].offset
         end = near[-1][1].offset + near[-1][1].length
-        data = self._objects.fetch_packed(found.pack, start=start, length=end - start)
+        data = self._objects.fetch_packed(self._objects.index.pack_name(found.pack), start=start, length=end - start)
         for other, place in [*near, (blob_id, found)]:
             at = place.offset - start
             self._keep(other, data[at : at + place.length], place.size)

@@ -44,6 +44,7 @@ STORY = (
     "keys-recovery",
     "keys-remove",
     "check",
+    "tidy",
     "drill",
     "restore",
     "copies",

@@ -30,6 +30,7 @@ _COMMANDS = {
     "snapshots": ("chatkeep.cli.backing_up:snapshots", "List what can be restored."),
     "restore": ("chatkeep.cli.backing_up:restore", "Get conversations back from a vault."),
     "check": ("chatkeep.cli.backing_up:check", "Verify a vault."),
+    "tidy": ("chatkeep.cli.tidying:tidy", "Forget old backups, and remove what nothing needs."),
     "drill": ("chatkeep.cli.backing_up:drill", "Rehearse a restore: does the backup work?"),
     "keys": ("chatkeep.cli.keys:keys", "Say which keys open a vault, test and change them."),
     "sync": ("chatkeep.cli.syncing:sync", "Bring machines that share a vault to the same state."),

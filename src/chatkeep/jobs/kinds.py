@@ -31,8 +31,10 @@ from chatkeep.operations import (
     Progress,
     RestoreReport,
     SyncReport,
+    TidyReport,
 )
 from chatkeep.selection import Selection
+from chatkeep.vault import Policy
 
 LOOKED_INTO_FOR_S = 7 * 24 * 3600
 
@@ -66,8 +68,17 @@ def back_up(place: opening.Place, means: Means, *, progress: Progress) -> Backup
         new_host=opening.rename_device,
         progress=progress,
     )
+    report = operations.tidy_if_due(report, place.vault, host=means.host, progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
     return report
+
+
+def tidy(
+    place: opening.Place, means: Means, *, progress: Progress, policy: Mapping[str, int] | None = None, **wanted: bool
+) -> TidyReport:
+    """Tidy the vault of a place that is open. policy: fields of `Policy`; wanted: all_devices, dry_run."""
+    chosen = msgspec.convert(policy or {}, Policy)
+    return operations.tidy(place.vault, host=means.host, policy=chosen, progress=progress, **wanted)
 
 
 def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, progress: Progress) -> SyncReport:
@@ -81,7 +92,8 @@ def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, 
         accept_deletions=accept_deletions,
         progress=progress,
     )
-    opening.note_backup(place.connection, msgspec.to_builtins(report.backup), change=report.change)
+    saved = operations.tidy_if_due(report.backup, place.vault, host=means.host, progress=progress)
+    opening.note_backup(place.connection, msgspec.to_builtins(saved), change=report.change)
     return report
 
 
@@ -201,8 +213,9 @@ def kinds(means: Means) -> dict[str, Work]:
     import: paths (needed); uploaded: the paths are ours, in a folder made for them, and are deleted once they are in.
     export: out and format (needed); selection, options: fields of Selection and of Customisation.
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
-    look: snapshot; publish: exporter, attachments, remove; inbox; sync: accept_deletions. From backup on they have a
-    connection as their subject, and "connection" (its name) among their arguments.
+    look: snapshot; tidy: policy, all_devices, dry_run; publish: exporter, attachments, remove; inbox; sync:
+    accept_deletions. From backup on they have a connection as their subject, and "connection" (its name) among their
+    arguments.
     """
     return {
         "import": lambda run, given: _import(means, run, given),
@@ -213,6 +226,7 @@ def kinds(means: Means) -> dict[str, Work]:
         "inbox": _at_a_place(means, lambda run, place, given: take_in(place, means, progress=run.progress)),
         "look": _at_a_place(means, lambda run, place, given: look_into(place, means, progress=run.progress, **given)),
         "publish": _at_a_place(means, lambda run, place, given: publish(place, means, progress=run.progress, **given)),
+        "tidy": _at_a_place(means, lambda run, place, given: tidy(place, means, progress=run.progress, **given)),
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
         "sync": _at_a_place(means, lambda run, place, given: sync(place, means, progress=run.progress, **given)),
     }

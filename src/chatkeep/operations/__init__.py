@@ -12,6 +12,7 @@
     trash, untrash, delete, empty_trash, forget
                   the ways in which a conversation goes, and comes back
     check         whether a vault is whole
+    tidy          old backups forgotten, what nothing needs removed, small things merged
     publish       readable copies at a place, one way; only what changed (withdraw: takes them away again)
     take_in       what lies in the inbox of a place
 
@@ -54,9 +55,11 @@ if TYPE_CHECKING:
         SnapshotInfo,
         SyncReport,
         Taken,
+        TidyReport,
     )
     from chatkeep.operations.restoring import restore
     from chatkeep.operations.syncing import sync
+    from chatkeep.operations.tidying import tidy, tidy_if_due
 
 __all__ = [
     "SAMPLE",
@@ -80,6 +83,7 @@ __all__ = [
     "Step",
     "SyncReport",
     "Taken",
+    "TidyReport",
     "back_up",
     "check",
     "delete",
@@ -97,6 +101,8 @@ __all__ = [
     "snapshots",
     "sync",
     "take_in",
+    "tidy",
+    "tidy_if_due",
     "trash",
     "untrash",
     "withdraw",
@@ -121,6 +127,7 @@ _ELSEWHERE = (
         "sync": "syncing",
     }
     | dict.fromkeys(("delete", "empty_trash", "forget", "trash", "untrash"), "deleting")
+    | dict.fromkeys(("tidy", "tidy_if_due"), "tidying")
     | dict.fromkeys(("Cancelled", "Progress", "Step", "quiet"), "progress")
 )
 

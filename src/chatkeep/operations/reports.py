@@ -144,6 +144,21 @@ class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
     attachments: int = 0
 
 
+class TidyReport(Report, frozen=True, kw_only=True):
+    """What tidying a vault did, or would do (`dry_run`).
+
+    kept: snapshots that stay. forgotten: those that went, oldest first. freed: bytes gone from the place; freed_later:
+    that go when a day has passed. merged: small packs that became part of larger ones.
+    """
+
+    dry_run: bool
+    kept: int
+    forgotten: list[SnapshotInfo]
+    freed: int
+    freed_later: int
+    merged: int
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore does to one conversation. added, changed, removed: messages."""
 

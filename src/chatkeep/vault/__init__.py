@@ -10,9 +10,11 @@ from chatkeep.vault.diff import Difference, Known, Nodes
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.readme import README
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey
+from chatkeep.vault.retention import Policy
 from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey
 from chatkeep.vault.snapshot import Snapshot
+from chatkeep.vault.tidy import Tidied
 from chatkeep.vault.vault import Manifest, Vault, create, exists, open_vault, open_with_master_key
 
 __all__ = [
@@ -26,9 +28,11 @@ __all__ = [
     "MasterKey",
     "MistypedKey",
     "Nodes",
+    "Policy",
     "RecoveryKey",
     "Saved",
     "Snapshot",
+    "Tidied",
     "Vault",
     "VaultAttachment",
     "VaultDocument",

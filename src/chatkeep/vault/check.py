@@ -1,15 +1,17 @@
 """Checking a vault: is everything that its snapshots name there, and is it what was written?
 
 The structure (every tree of every snapshot, every blob in the index, every pack with its right size) costs the trees
-and a listing. Reading the data costs everything; a sample reads some of the packs, others each time.
+and a listing. Reading the data costs everything; a sample reads those packs that were not read for longest. What is
+found damaged is remembered, so that the next backup writes it anew (heal.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +30,8 @@ from chatkeep.vault.pack import header_span, read_header
 from chatkeep.vault.sealed import unseal_json
 from chatkeep.vault.snapshot import Snapshot, SnapshotObject
 from chatkeep.vault.trees import SUFFIX, WHOLE, Trees
+
+_CHECKED = "checked"
 
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
@@ -67,6 +71,8 @@ class _Check:
         self._missing: dict[str, Problem] = {}
         self._users: dict[str, set[str]] = defaultdict(set)
         self._read = 0
+        self._bad: set[str] = set()
+        self._good: set[str] = set()
 
     def run(self, read_data: bool, sample_percent: float | None) -> CheckReport:
         self._objects.names.start_over()
@@ -77,6 +83,7 @@ class _Check:
         self._packs()
         if read_data or sample_percent is not None:
             self._data(100.0 if sample_percent is None else sample_percent)
+        self._objects.learn_damage(bad=self._bad, good=self._good - self._bad)
         return CheckReport(
             ok=not self._damaged and not self._missing,
             damaged=len(self._damaged),
@@ -151,6 +158,8 @@ class _Check:
     def _packs(self) -> None:
         there = {stored.name.rpartition("/")[2]: stored.size for stored in self._objects.storage.listing(PACKS)}
         for name, size in self._objects.index.pack_sizes().items():
+            if there.get(name) != size:
+                self._bad.add(name)
             if name not in there:
                 self._is_missing(name, self._touched(name), f"The pack {name[:12]} is missing.")
             elif there[name] != size:
@@ -170,13 +179,27 @@ class _Check:
     # Data
 
     def _data(self, percent: float) -> None:
-        names = sorted(self._objects.index.pack_names())
+        names = self._objects.index.pack_names()
         count = min(len(names), max(1, round(len(names) * percent / 100))) if names else 0
-        chosen = names if count == len(names) else random.sample(names, count)
-        rows = self._objects.index.packs_by_name()
-        for done, name in enumerate(chosen, 1):
+        rows, times = self._objects.index.packs_by_name(), self._read_times(names)
+        for done, name in enumerate(self._longest_unread(names, times)[:count], 1):
             self._pack(name, rows[name])
+            times[name] = self._objects.clock().timestamp()
             self._progress(done, count)
+        self._objects.cache.put(_CHECKED, msgspec.msgpack.encode(times))
+
+    def _read_times(self, names: Iterable[str]) -> dict[str, float]:
+        """When each pack was last read by a check of this machine [s since 1970]."""
+        kept = self._objects.cache.get(_CHECKED)
+        with contextlib.suppress(msgspec.DecodeError):
+            times = msgspec.msgpack.decode(kept, type=dict[str, float]) if kept else {}
+            return {name: times[name] for name in names if name in times}
+        return {}
+
+    def _longest_unread(self, names: Iterable[str], times: Mapping[str, float]) -> list[str]:
+        """A slice that moves on with each check, so that every pack is read in time, and none twice before all are."""
+        shuffled = random.sample(sorted(names), len(list(names)))
+        return sorted(shuffled, key=lambda name: times.get(name, 0.0))
 
     def _pack(self, name: str, row: int) -> None:
         try:
@@ -184,17 +207,14 @@ class _Check:
         except NotFound:
             return  # told of by _packs
         self._read += 1
-        if hashlib.sha256(data).hexdigest() == name and self._header_fits(data, row):
-            for problem in self._bad_blobs(data, row):
-                self._is_damaged(problem.where + name, problem.where, problem.what)
-            return
         found = list(self._bad_blobs(data, row))
         for problem in found:
             self._is_damaged(problem.where + name, problem.where, problem.what)
-        if not found:
-            self._is_damaged(
-                name, f"vault, pack {name[:12]}", "It is not what was written, though all blobs can be read."
-            )
+        whole = hashlib.sha256(data).hexdigest() == name and self._header_fits(data, row)
+        if not whole and not found:
+            what = "It is not what was written, though all blobs can be read."
+            self._is_damaged(name, f"vault, pack {name[:12]}", what)
+        (self._good if whole and not found else self._bad).add(name)
 
     def _header_fits(self, data: bytes, row: int) -> bool:
         span = header_span(data)

@@ -118,6 +118,9 @@ class Collection:
         self._missing = absent & known_before  # a listing that comes late is no reason to give up a pack
         objects.learn_damage(bad=absent)
         self._used.walk(one for one in found if one.id not in without)
+        if any(objects.index.find(kind, blob) is None for kind, blobs in self._used.blobs.items() for blob in blobs):
+            objects.search_packs()  # perhaps it lies in a pack that no index names
+            self._rows = objects.index.packs_by_name()
         self.done.problems = [*self._used.problems, *objects.problems]
         self.done.index_before = self.done.index_after = len(self._names)
         return not self._used.problems and objects.read_everything
@@ -187,7 +190,8 @@ class Collection:
         objects = self._objects
         small = [name for name in self._names if self._count(name) < _SMALL_INDEX]
         marks = {name.hex() for name in objects.index.doomed}
-        wrong = (gone | self._missing) & self._rows.keys()
+        rotten = {name for name in self._doom if name in objects.damage.packs}  # restic shall not read from these
+        wrong = (gone | self._missing | rotten) & self._rows.keys()
         news = copied.packs or wrong or self._unread or self._doom.keys() - marks
         if not news and len(small) < compact.TIER:
             return

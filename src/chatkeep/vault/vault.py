@@ -265,7 +265,7 @@ class Vault:
         """Whether everything that the snapshots name is there, with the right sizes.
 
         read_data: also read every pack, and check the hash of it and of every blob. sample_percent: read so many
-        packs, chosen at random. progress: called with (packs read, to read).
+        packs, those that this machine has not checked for longest. progress: called with (packs read, to read).
         """
         return checking.check(self._objects, read_data=read_data, sample_percent=sample_percent, progress=progress)
 

@@ -21,6 +21,7 @@ _TITLES = {
     "publish": "Readable copies",
     "inbox": "Inbox",
     "look": "A look into a backup",
+    "tidy": "Old backups put in order",
 }
 _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
     "import": (
@@ -72,9 +73,10 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "inbox": (("bytes_received", "Fetched"),),
     "look": (("restored", "Conversations in it"), ("messages", "Messages in them")),
+    "tidy": (("kept", "Backups that stay"), ("freed", "Space freed"), ("freed_later", "Space free in a day")),
     "check": (("snapshots", "Backups looked at"), ("conversations", "Conversations in the newest"), ("read", "Read")),
 }
-_BYTES = frozenset({"bytes", "bytes_received", "bytes_sent", "read"})
+_BYTES = frozenset({"bytes", "bytes_received", "bytes_sent", "freed", "freed_later", "read"})
 
 
 def title_of(kind: str) -> str:

@@ -13,6 +13,7 @@ from chatkeep.storage import Below, Storage
 from chatkeep.vault import check as checking
 from chatkeep.vault import config as configs
 from chatkeep.vault import diff, keys, load, save
+from chatkeep.vault import erase as erasing
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault import tidy as tidying
 from chatkeep.vault.cache import Cache
@@ -20,6 +21,7 @@ from chatkeep.vault.check import CheckReport
 from chatkeep.vault.config import NAME, make_config, seal_config, unseal_config
 from chatkeep.vault.contents import Contents
 from chatkeep.vault.diff import Difference, Known
+from chatkeep.vault.erase import Erased
 from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
 from chatkeep.vault.objects import Objects
@@ -254,6 +256,15 @@ class Vault:
             return tidying.preview(self._objects, policy, host=host, all_devices=all_devices)
         told = progress or (lambda doing: None)
         return tidying.tidy(self._objects, policy, host=host, all_devices=all_devices, progress=told)
+
+    def erase(self, ids: Iterable[str], *, host: str, attachments: Iterable[str] = ()) -> Erased:
+        """Take conversations out of all snapshots of all devices, and attachments that only they named.
+
+        ids: whole ones. Afterwards the sealed bytes go too: at once where the storage shows locks at once, else within
+        two days; the report says which. What it cannot reach is told. Run again it does nothing more.
+        Raises Busy when anybody else works on the vault, and what the storage raises.
+        """
+        return erasing.erase(self._objects, ids, attachments=attachments, host=host)
 
     def needs_tidying(self, *, host: str, policy: Policy | None = None) -> bool:
         """Whether there is enough to tidy, by what is known already: no request."""

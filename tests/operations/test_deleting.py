@@ -12,6 +12,7 @@ from archive.talks import take, talk
 from chatkeep import operations
 from chatkeep.errors import NotFound, Problem
 from chatkeep.selection import Selection
+from chatkeep.vault.lock import SharedLock
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -41,7 +42,7 @@ def test_what_was_taken_out_of_the_trash_is_not_due(machine: Machine) -> None:
     assert operations.empty_trash(machine.archive, now=NOW + timedelta(days=99)).conversations == 0
 
 
-def test_forgetting_says_which_backups_still_have_it_and_what_it_cannot_reach(machine: Machine) -> None:
+def test_forgetting_reaches_the_backups_and_says_what_it_cannot_reach(machine: Machine) -> None:
     take(machine.archive, talk("garden", ["peas"]))
     machine.back_up()
     take(machine.archive, talk("sea", ["boats"]))
@@ -54,12 +55,25 @@ def test_forgetting_says_which_backups_still_have_it_and_what_it_cannot_reach(ma
 
     id = talk("garden").id
     report = operations.forget(machine.archive, {"disk": machine.vault}, [id[:8]], places=[copies])
-    assert (report.conversations, report.backups, asked) == (1, 2, [id])
-    assert [problem.where for problem in report.problems] == ["copies", "backups at disk"]
+    assert (report.conversations, report.rewritten, report.backups, asked) == (1, 2, 0, [id])
+    assert [problem.where for problem in report.problems] == ["copies"]
     assert report.not_reached
+    assert machine.vault.check(read_data=True).ok
     machine.back_up()
-    assert operations.forget(machine.archive, {"disk": machine.vault}, [id]).backups == 2
+    again = operations.forget(machine.archive, {"disk": machine.vault}, [id])
+    assert (again.rewritten, again.backups, again.problems) == (0, 0, [])
     assert operations.forget(machine.archive, {}, [talk("sea").id]).problems == []
+
+
+def test_backups_that_somebody_works_on_are_named_and_can_be_reached_by_another_try(machine: Machine) -> None:
+    take(machine.archive, talk("garden", ["peas"]))
+    machine.back_up()
+    id = talk("garden").id
+    with SharedLock(machine.vault._objects, host="phone-2"):
+        report = operations.forget(machine.archive, {"disk": machine.vault}, [id])
+    assert [problem.where for problem in report.problems] == ["backups at disk"]
+    assert id in report.problems[0].what
+    assert operations.forget(machine.archive, {"disk": machine.vault}, [id]).rewritten == 1
 
 
 def test_what_is_not_here_is_not_forgotten_by_half_an_id(machine: Machine) -> None:

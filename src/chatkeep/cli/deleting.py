@@ -48,8 +48,8 @@ def delete(ids: tuple[str, ...], trashed: bool, yes: bool, as_json: bool) -> int
 def forget(ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Erase every trace of conversations on this machine, and keep them from coming back.
 
-    Only the mark of their ids stays. Other machines erase them too when they sync, and no import brings them again. It
-    says what still has them: the backups made before, and what cannot be reached at all. This cannot be undone.
+    Only the mark of their ids stays. Backups are written anew without them, other machines erase them too when they
+    sync, and no import brings them again. It says what cannot be reached. This cannot be undone.
     """
     from contextlib import ExitStack
 
@@ -81,6 +81,7 @@ def forget(ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
         say(
             f"{count(report.conversations, 'conversation')} erased, {count(report.attachments, 'attachment')} with them"
         )
+        say(f"{count(report.rewritten, 'backup')} written anew without them")
         say("Not reached:")
         for sentence in report.not_reached:
             say(f"  {sentence}")

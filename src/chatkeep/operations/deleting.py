@@ -75,32 +75,39 @@ def forget(
     places: Sequence[Reached] = (),
     progress: Progress = quiet,
 ) -> ForgetReport:
-    """Erase conversations here for ever, and say where they still are.
+    """Erase conversations here and in backups for ever, and say where they still are.
 
     Rows, words of the index, attachments and digests go, and only the mark of the id stays. It travels with the next
     backup or sync, so that every device erases too and nothing comes back under that id.
-    vaults: open, by the name of their connection: looked through for backups that still have them. ids: whole, or
-    enough to be unique for conversations that are here. places: asked to remove their copies first.
+    vaults: open, by the name of their connection: their backups are written anew without them. ids: whole, or enough
+    to be unique for conversations that are here. places: asked to remove their copies first. It can be run again for
+    what could not be reached.
     Raises NotFound before anything is erased.
     """
     whole = [_whole(archive, id) for id in ids]
     problems = [problem for remove in places for problem in remove(whole)]
     progress(Step("Erasing", 0, len(whole), "conversations"))
+    named = {sha256 for sha256, _, _ in archive.named()}
     attachments = archive.erase(whole)
-    backups = 0
+    unnamed = named - {sha256 for sha256, _, _ in archive.named()}
+    rewritten = backups = 0
     for name, vault in vaults.items():
-        progress(Step("Looking through backups", note=name))
+        progress(Step("Erasing from backups", note=name))
         try:
-            found = _still_in(vault, whole)
+            erased = vault.erase(whole, host=archive.device, attachments=unnamed)
+            rewritten += erased.snapshots_rewritten
+            problems += [Problem(f"backups at {name}, {left.where}", left.what) for left in erased.left]
+            backups += _still_in(vault, whole)
         except ChatkeepError as error:
-            problems.append(Problem(f"backups at {name}", f"They could not be looked through: {error.what}"))
-            continue
-        backups += found
-        if found:
-            what = f"{found:,} of the backups made before still have it. They go when they are thinned out."
+            what = f"They could not be reached: {error.what} Run it again for: {', '.join(whole)}"
             problems.append(Problem(f"backups at {name}", what))
     return ForgetReport(
-        conversations=len(whole), attachments=attachments, backups=backups, not_reached=_NOT_REACHED, problems=problems
+        conversations=len(whole),
+        attachments=attachments,
+        rewritten=rewritten,
+        backups=backups,
+        not_reached=_NOT_REACHED,
+        problems=problems,
     )
 
 

@@ -125,10 +125,13 @@ class DeleteReport(Report, frozen=True, kw_only=True):
 
 
 class ForgetReport(Report, frozen=True, kw_only=True):
-    """An erasure. backups: made before, that still have it. not_reached: what no erasure reaches, in sentences."""
+    """An erasure. rewritten: backups that were written anew without it. backups: that still have it. not_reached: what
+    no erasure reaches, in sentences.
+    """
 
     conversations: int
     attachments: int
+    rewritten: int
     backups: int
     not_reached: tuple[str, ...]
 

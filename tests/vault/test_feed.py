@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from tests.vault.small_archive import contents, document, documents, loaded
 
 from chatkeep import vault
 from chatkeep.errors import NotFound
+from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
-from chatkeep.storage import Changes, Counting
+from chatkeep.storage import Changes, Counting, StoredObject, Traits
 from chatkeep.vault import Vault
 from chatkeep.vault.names import Names
 
@@ -133,7 +135,29 @@ def test_an_object_that_the_feed_never_told_of_is_found_by_listing_again(
 def test_the_first_listing_waits_until_earlier_puts_have_settled(memory: Memory, made: Vault) -> None:
     waits: list[float] = []
     objects = made._objects
-    names = Names(objects.storage, objects.cache, sleep=waits.append)
+    names = Names(objects.storage, objects.cache, sleep=waits.append, clock=objects.clock)
     names.look()
     names.look()
     assert waits == [memory.traits.settles]
+
+
+def test_a_listing_that_comes_late_does_not_make_a_run_doubt_what_it_wrote(tmp_path: Path) -> None:
+    class Late(Folder):
+        """Its listings show nothing that was put within this run."""
+
+        traits = Traits(settles=0.2)
+
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self.there = {stored.name for stored in super().listing()}
+
+        def listing(self, prefix: str = "") -> list[StoredObject]:
+            return [stored for stored in super().listing(prefix) if stored.name in self.there]
+
+    storage = Folder(tmp_path / "place", new=True)
+    kept, _ = vault.create(storage, passphrase=None, hostname=HOST)
+    late = vault.open_with_master_key(Late(storage.path), kept.master_key)
+    late._objects.clock = late._objects.names._clock = lambda: datetime(2026, 3, 1, tzinfo=UTC)
+    assert late.save(contents(documents(5)), host=HOST).verified
+    assert late.save(contents(documents(6)), host=HOST).snapshot.sequence == 2
+    assert [one.sequence for one in kept.snapshots()] == [1, 2]

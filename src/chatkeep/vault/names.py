@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Container
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -39,10 +40,14 @@ class _Known(msgspec.Struct):
 class Names:
     """The names of the small objects of a vault, and of packs that went."""
 
-    def __init__(self, storage: Storage, cache: Cache, *, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, storage: Storage, cache: Cache, *, sleep: Callable[[float], None], clock: Callable[[], datetime]
+    ) -> None:
         self._storage = storage
         self._cache = cache
         self._sleep = sleep
+        self._clock = clock
+        self._did: dict[str, tuple[bool, datetime]] = {}
         self._known: _Known | None = None
         self._seen: set[str] = set()
         with contextlib.suppress(msgspec.DecodeError):
@@ -115,7 +120,16 @@ class Names:
     def listed(self, folder: str) -> set[str]:
         """The names in a folder by a listing of its own; a stray file is none."""
         found = {stored.name.rpartition("/")[2] for stored in self._storage.listing(folder)}
-        return {name for name in found if is_name(name)}
+        return {name for name in self._corrected(folder, found) if is_name(name)}
+
+    def _corrected(self, folder: str, found: set[str]) -> set[str]:
+        """A listing, with what we did ourselves so lately that it need not show yet."""
+        late = timedelta(seconds=self._storage.traits.settles)
+        self._did = {name: did for name, did in self._did.items() if abs(self._clock() - did[1]) <= late}
+        for name, (put, _) in self._did.items():
+            if name.startswith(folder):
+                (found.add if put else found.discard)(name.removeprefix(folder))
+        return found
 
     def was_seen(self, name: str) -> bool:
         """Whether the feed told, in this process, that an object was put, and not that it went."""
@@ -132,12 +146,14 @@ class Names:
 
     def came(self, name: str) -> None:
         """An object that we put ourselves."""
+        self._did[name] = (True, self._clock())
         if self._known is not None:
             folder, _, last = name.rpartition("/")
             self._known.folders.get(folder + "/", set()).add(last)
 
     def went(self, name: str) -> None:
         """An object that we deleted ourselves."""
+        self._did[name] = (False, self._clock())
         self._seen.discard(name)
         if self._known is not None:
             folder, _, last = name.rpartition("/")

@@ -63,7 +63,8 @@ class Cloud:
     def put(self, name: str, data: bytes) -> None:
         lag = self.lag()
         now = self.world.now
-        self.objects[name] = _Object(data, now, now + lag)
+        before = self.objects.get(name)  # what is there already stays in the listings
+        self.objects[name] = _Object(data, now, min(before.seen_from, now + lag) if before else now + lag)
         self.ghosts.pop(name, None)
         self.history.append((now + lag, name))
 

@@ -108,6 +108,7 @@ class Collection:
         objects.names.start_over()
         found = objects.refresh_snapshots()
         objects.refresh_index(looked=True)
+        self._used.walk(one for one in found if one.id not in without)  # first: it may have to read the index again
         self._names = list(objects.packs_of)
         self._unread = sorted(objects.names.of(indexes.FOLDER, looked=True) - set(self._names))
         listed = objects.storage.listing(PACKS)
@@ -117,7 +118,6 @@ class Collection:
         absent = {name for name in absent if not objects.has_pack(name, objects.index.pack_sizes()[name])}
         self._missing = absent & known_before  # a listing that comes late is no reason to give up a pack
         objects.learn_damage(bad=absent)
-        self._used.walk(one for one in found if one.id not in without)
         if any(objects.index.find(kind, blob) is None for kind, blobs in self._used.blobs.items() for blob in blobs):
             objects.search_packs()  # perhaps it lies in a pack that no index names
             self._rows = objects.index.packs_by_name()

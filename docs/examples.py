@@ -43,6 +43,7 @@ STORY = (
     "keys-passphrase",
     "keys-recovery",
     "keys-remove",
+    "keys-renew",
     "check",
     "tidy",
     "drill",

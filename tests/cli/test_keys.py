@@ -26,7 +26,7 @@ def test_the_kept_passphrase_is_tested(backed_up: Command, phrase: Path, tmp_pat
 def test_a_mistyped_recovery_key_is_told_by_its_group(backed_up: Command, tmp_path: Path) -> None:
     made = backed_up("keys", "recovery", "--json").json["recovery_key"]
     groups = made.split("-")
-    groups[2] = groups[2][::-1] if groups[2] != groups[2][::-1] else "AAAAB"
+    groups[2] = ("B" if groups[2][0] == "A" else "A") + groups[2][1:]  # one wrong letter is always found
     kept = tmp_path / "typed"
     kept.write_text("-".join(groups))
     told = backed_up("keys", "test", "--passphrase-file", kept)
@@ -59,3 +59,24 @@ def test_the_kit_of_a_new_key_is_for_its_owner_alone_and_not_beside_the_vault(
 
 def test_nobody_there_to_type_is_wrong_use(backed_up: Command) -> None:
     assert backed_up("keys", "test").code == 2
+
+
+def test_a_vault_is_moved_to_a_new_key_and_all_goes_on(
+    backed_up: Command, phrase: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old"
+    old.write_text("open sesame")
+    made = backed_up("keys", "renew", "--passphrase-file", phrase, "--yes", "--json").json
+    assert backed_up("keys", "test", "--passphrase-file", phrase).code == 0
+    assert backed_up("keys", "test", "--passphrase-file", old).code == 1
+    assert {path.relative_to(place).parts[0] for path in place.rglob("*") if path.is_file()} == {"README.txt", "Vault-2"}
+    assert backed_up("backup", "--json").json["unchanged"]
+    assert backed_up("check", "--read-data", "--json").json["ok"]
+    assert backed_up("drill", "--json").json["ok"]
+    assert len(backed_up("snapshots", "--json").json) == 1
+    kept = tmp_path / "key"
+    kept.write_text(made["recovery_key"])
+    assert backed_up("disconnect", "folder", "--yes").code == 0
+    monkeypatch.delenv("CHATKEEP_PASSPHRASE")
+    assert backed_up("connect", "folder", place, "--passphrase-file", kept, "--json").json["joined"]
+    assert backed_up("restore", "--json").json["expected"] == 2

@@ -24,6 +24,7 @@ _COMMANDS = {
     "passphrase": ("chatkeep.cli.keys:passphrase", "Give the vault a passphrase, or change it."),
     "recovery": ("chatkeep.cli.keys:recovery", "Make one more recovery key, and the emergency kit."),
     "remove": ("chatkeep.cli.keys:remove", "Let a key open the vault no more."),
+    "renew": ("chatkeep.cli.keys:renew", "Move the vault to a new master key."),
 }
 
 
@@ -162,6 +163,61 @@ def remove(id: str, name: str, yes: bool, as_json: bool) -> None:
         write_json({"name": kept, "removed": removed})
     else:
         say(f"The {removed.kind} {removed.id[:8]} opens the vault of {kept} no more.")
+
+
+@click.command()
+@options.connection_name
+@options.passphrase_file
+@click.option("--kit", type=click.Path(dir_okay=False, path_type=Path), help="Write the emergency kit to this file.")
+@click.option("--keep-old", is_flag=True, help="Leave the vault with the old key where it is.")
+@options.yes
+@options.as_json
+def renew(name: str, passphrase_file: Path | None, kit: Path | None, keep_old: bool, yes: bool, as_json: bool) -> None:
+    """Move the vault to a new master key, for when somebody else may know the old one.
+
+    Everything is sent again, sealed with the new key, read back and compared; then the old vault is deleted. The new
+    recovery key is shown this once. CHATKEEP_PASSPHRASE or --passphrase-file becomes the new passphrase. Your other
+    devices must connect the place again.
+    """
+    from chatkeep.cli import kits, progress
+    from chatkeep.cli.output import say, write_json
+    from chatkeep.connections.connecting import renew_keys
+    from chatkeep.operations import Step
+    from chatkeep.operations.lineage import Lineage
+
+    with _opened(name) as (app, place):
+        connection = place.connection
+        kits.check(kit, connection)
+        if not yes and not as_json and sys.stdin.isatty():
+            click.confirm("Send everything again under a new key, and delete the vault with the old one?", abort=True)
+        passphrase = options.read_passphrase(passphrase_file, app.settings.passphrase)
+        with app.holding("keys", connection.subject) as run, app.archive() as archive:
+            lineage = Lineage(archive, place.vault.id)
+            with progress.shown(as_json=as_json) as told:
+
+                def tell(done: int, total: int) -> None:
+                    step = Step("Sealing anew", done, total, "packs")
+                    run.progress(step)
+                    told(step)
+
+                key = renew_keys(
+                    connection,
+                    place,
+                    app.installation,
+                    passphrase=passphrase,
+                    keep_old=keep_old,
+                    progress=tell,
+                    renewed=lambda new: lineage.moved(new.id),
+                )
+    connection.refresh_from_db()
+    if kit is not None:
+        kits.write(kit, connection, key)
+    if as_json:
+        write_json({"name": connection.name, "vault": connection.vault_id, "recovery_key": key})
+        return
+    kits.say_key(key, kit)
+    say("The keys from before open nothing any more." if not keep_old else "The vault with the old key is still there.")
+    say("Connect your other devices again with this key; until then they cannot back up.")
 
 
 def _typed(prompt: str, *, twice: bool = False) -> str:

@@ -19,14 +19,17 @@ from chatkeep.connections.models import Connection, Consent, Note
 from chatkeep.connections.opening import (
     CLIENT_ID,
     MASTER_KEY,
+    VAULT,
+    Place,
     open_storage,
     seal_secrets,
     secrets_of,
     vault_cache,
+    vault_folder,
 )
-from chatkeep.errors import NotFound, WrongUse
+from chatkeep.errors import NotFound, WrongPassphrase, WrongUse
 from chatkeep.storage import Storage
-from chatkeep.vault import Vault, create, exists, open_vault
+from chatkeep.vault import Vault, create, exists, folders, open_vault
 
 Ask = Callable[[], str]
 """Asks a person for the passphrase or recovery key of a vault that is there already."""
@@ -169,11 +172,26 @@ def _vault(storage: Storage, passphrase: str, ask: Ask | None, installation: Ins
             "There is a vault in this place already, and its passphrase or recovery key is needed to join it.",
             hint="Give it with CHATKEEP_PASSPHRASE or --passphrase-file, or choose an empty folder.",
         )
-    return open_vault(storage, secret=secret, cache=cache), ""
+    return _opened_with(storage, secret, cache), ""
+
+
+def _opened_with(storage: Storage, secret: str, cache: Path) -> Vault:
+    """The vault that a secret opens. There are two while one is moved to a new key, or was and the old one stays.
+
+    Raises what opening the first of them raises when it opens none.
+    """
+    first: WrongPassphrase | None = None
+    for folder in folders(storage):
+        try:
+            return open_vault(storage, secret=secret, cache=cache, folder=folder)
+        except WrongPassphrase as error:
+            first = first or error
+    raise first or NotFound("There is no vault in this place.")
 
 
 def _save(row: Connection, vault: Vault, recovery_key: str, installation: Installation, *, name: str) -> Connected:
     row.vault_id = vault.id
+    row.location = at_vault(row.location, vault.folder)
     row.master_key = installation.safe.seal(vault.master_key.to_bytes(), place=row.place(MASTER_KEY))
     wanted = [name] if name else [row.provider, *(f"{row.provider}-{number}" for number in range(2, 1000))]
     for row.name in wanted:
@@ -184,6 +202,48 @@ def _save(row: Connection, vault: Vault, recovery_key: str, installation: Instal
             continue
         return _connected(row, joined=not recovery_key, recovery_key=recovery_key)
     raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name.")
+
+
+def at_vault(location: Mapping[str, str], folder: str) -> dict[str, str]:
+    """The location with the folder of the vault in it, where that is not the usual one."""
+    plain = {name: value for name, value in location.items() if name != VAULT}
+    return plain if folder == "Vault" else {**plain, VAULT: folder}
+
+
+def renew_keys(
+    connection: Connection,
+    place: Place,
+    installation: Installation,
+    *,
+    passphrase: str,
+    keep_old: bool,
+    progress: Callable[[int, int], None],
+    renewed: Callable[[Vault], None] = lambda vault: None,
+) -> str:
+    """Move the vault of a place to a new master key; the new recovery key, which is kept nowhere.
+
+    renewed: called with the new vault before the old one goes; what it raises leaves the old one, and this place with
+    the new one. Other devices are told that the vault is not there any more, and connect again with the new key.
+    Raises what Vault.move raises; then everything is as before.
+    """
+    old, before = place.vault, vault_folder(connection)
+    new, recovery, folder = old.move(
+        place.counting,
+        passphrase=passphrase or None,
+        hostname=installation.host,
+        cache=vault_cache(installation.home),
+        progress=progress,
+    )
+    with transaction.atomic(durable=True):
+        connection.refresh_from_db()
+        connection.vault_id = new.id
+        connection.location = at_vault(connection.location, folder)
+        connection.master_key = installation.safe.seal(new.master_key.to_bytes(), place=connection.place(MASTER_KEY))
+        connection.save()
+    renewed(new)
+    if not keep_old:
+        old.remove(place.counting, before)
+    return str(recovery)
 
 
 def _connected(row: Connection, *, joined: bool, recovery_key: str = "") -> Connected:

@@ -15,7 +15,7 @@ from chatkeep import providers
 from chatkeep.connections.installation import Installation
 from chatkeep.connections.keeping import KeptTokens
 from chatkeep.connections.models import Connection, Consent, Note
-from chatkeep.connections.opening import means_of, open_storage
+from chatkeep.connections.opening import VAULT, means_of, open_storage
 from chatkeep.connections.trouble import no, noting
 from chatkeep.errors import ChatkeepError, Damaged, NotFound, Refused, WrongUse
 from chatkeep.providers import oauth
@@ -127,8 +127,9 @@ def check_name(name: str) -> None:
 
 
 def _same(one: dict[str, str], other: dict[str, str]) -> bool:
-    """Whether two locations are one place, whatever app asks for it."""
-    return {**one, "client_id": ""} == {**other, "client_id": ""}
+    """Whether two locations are one place, whatever app asks for it and wherever in it the vault lies."""
+    aside = {"client_id": "", VAULT: ""}
+    return {**one, **aside} == {**other, **aside}
 
 
 def end(row: Connection | Consent, installation: Installation) -> bool:

@@ -22,6 +22,8 @@ from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Vault, open_with_master_key
 
 MASTER_KEY = "master key"
+VAULT = "vault"
+"""In `location`: the folder of the vault, where it is not the usual one."""
 SECRETS = "secrets"
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
@@ -123,7 +125,13 @@ def open_vault(connection: Connection, storage: Storage, installation: Installat
     Raises NotFound when the vault is no longer there, Damaged when the saved key does not open it.
     """
     key = installation.safe.unseal(bytes(connection.master_key), place=connection.place(MASTER_KEY))
-    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=vault_cache(installation.home))
+    cache = vault_cache(installation.home)
+    return open_with_master_key(storage, MasterKey.from_bytes(key), cache=cache, folder=vault_folder(connection))
+
+
+def vault_folder(connection: Connection) -> str:
+    """Where the vault lies at the place: "Vault", or where it was moved to under a new key."""
+    return str(connection.location.get(VAULT, "Vault"))
 
 
 def vault_cache(home: Path) -> Path:

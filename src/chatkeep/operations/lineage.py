@@ -50,6 +50,12 @@ class Lineage:
         self._archive = archive
         self._prefix = f"vault/{vault_id[:16]}/"
 
+    def moved(self, vault_id: str) -> None:
+        """Remember the same of a vault that this one was moved to: its snapshots are known by their first names."""
+        there = f"vault/{vault_id[:16]}/"
+        for name in self._archive.cursors(self._prefix):
+            self._archive.set_cursor(there + name.removeprefix(self._prefix), self._archive.cursor(name))
+
     # -------------------------------------------------------------- this device
 
     @property

@@ -15,7 +15,7 @@ from chatkeep.vault.save import Saved
 from chatkeep.vault.seal import MasterKey
 from chatkeep.vault.snapshot import Snapshot
 from chatkeep.vault.tidy import Tidied
-from chatkeep.vault.vault import Manifest, Vault, create, exists, open_vault, open_with_master_key
+from chatkeep.vault.vault import Manifest, Vault, create, exists, folders, is_vault, open_vault, open_with_master_key
 
 __all__ = [
     "README",
@@ -39,6 +39,8 @@ __all__ = [
     "ZstdFrame",
     "create",
     "exists",
+    "folders",
+    "is_vault",
     "open_vault",
     "open_with_master_key",
 ]

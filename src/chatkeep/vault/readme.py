@@ -36,3 +36,12 @@ To get everything back without Chatkeep
 Please do not rename, move or delete single files in Vault/. Without the passphrase or the recovery key nobody can
 read it: not the provider, not the makers of Chatkeep, not you.
 """
+
+
+def readme_of(folder: str) -> str:
+    """The text for a vault that lies in another folder than `Vault`."""
+    return (
+        README.replace("Vault/ ", f"{folder}/ ")
+        .replace("-r Vault ", f"-r {folder} ")
+        .replace("in Vault/", f"in {folder}/")
+    )

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 
 from chatkeep.errors import Damaged, NotFound, Problem, Refused, WrongPassphrase
-from chatkeep.storage import Below, Storage
+from chatkeep.storage import Below, Storage, delete_many
 from chatkeep.vault import check as checking
 from chatkeep.vault import config as configs
-from chatkeep.vault import diff, keys, load, save
+from chatkeep.vault import diff, keys, load, moving, save
 from chatkeep.vault import erase as erasing
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault import tidy as tidying
@@ -24,8 +24,9 @@ from chatkeep.vault.diff import Difference, Known
 from chatkeep.vault.erase import Erased
 from chatkeep.vault.keys import Key
 from chatkeep.vault.load import VaultDocument
+from chatkeep.vault.lock import ExclusiveLock
 from chatkeep.vault.objects import Objects
-from chatkeep.vault.readme import README
+from chatkeep.vault.readme import README, readme_of
 from chatkeep.vault.recovery import MistypedKey, RecoveryKey
 from chatkeep.vault.retention import Policy
 from chatkeep.vault.save import Saved
@@ -60,11 +61,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 class Vault:
     """An open vault. It keeps what it has read, so a second run is quicker; it belongs to one thread at a time.
 
-    Get one from create, open_vault or open_with_master_key. It does not close the storage.
+    Get one from create, open_vault or open_with_master_key. It does not close the storage. folder: where it lies.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, folder: str = "Vault") -> None:
         self._objects = objects
+        self.folder = folder
 
     @property
     def id(self) -> str:
@@ -142,6 +144,45 @@ class Vault:
     def note_read_back(self, snapshot: Snapshot) -> None:
         """Remember that this snapshot was read back from the storage and is what it should be; one is remembered."""
         self._objects.cache.put(READ_BACK, snapshot.id.encode())
+
+    def move(
+        self,
+        storage: Storage,
+        *,
+        passphrase: str | None,
+        hostname: str,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Vault, RecoveryKey, str]:
+        """Copy everything into a new vault with a new master key, beside this one, and prove that it is all there.
+
+        storage: that both lie in. Whoever knows a key of this vault cannot open the new one; its keys are the new
+        recovery key and the passphrase, if one is given. Gives the new vault, its recovery key and its folder. This
+        vault stays as it is; what a move that was interrupted left behind is removed by the next. progress: called
+        with (packs copied, to copy).
+        Raises Damaged when something here cannot be read, Busy, WrongUse for an empty passphrase, and what the
+        storage raises; then there is no new vault.
+        """
+        with ExclusiveLock(self._objects, host=hostname) as held:
+            _remove_begun(storage)
+            folder = next_folder(storage)
+            copied, recovery = moving.move(
+                self._objects,
+                Below(storage, folder),
+                held=held,
+                passphrase=passphrase,
+                hostname=hostname,
+                cache=cache,
+                progress=progress or (lambda done, total: None),
+            )
+        storage.put("README.txt", readme_of(folder).encode())
+        return Vault(copied, folder), recovery, folder
+
+    def remove(self, storage: Storage, folder: str) -> None:
+        """Delete this vault, all of it: first what it opens with, so that nobody takes what is left for a vault."""
+        inside = Below(storage, folder)
+        inside.delete(NAME)
+        delete_many(inside, [stored.name for stored in inside.listing()])
 
     def newest(self, host: str) -> Snapshot | None:
         """The last snapshot of a host, by its own numbers, or None."""
@@ -281,13 +322,44 @@ class Vault:
         return checking.check(self._objects, read_data=read_data, sample_percent=sample_percent, progress=progress)
 
 
-def exists(storage: Storage) -> bool:
-    """Whether the storage holds a vault."""
+def folders(storage: Storage) -> list[str]:
+    """The folders of the storage that are vaults: "Vault", and after a move to a new key "Vault-2" and so on.
+
+    The oldest that is there comes first, since it is in charge until it is removed; then the newest.
+    """
+    numbered = [f"{FOLDER}-{number}" for number in sorted(_numbers(storage), reverse=True)]
+    return [folder for folder in (FOLDER, *numbered) if is_vault(storage, folder)]
+
+
+def _remove_begun(storage: Storage) -> None:
+    """Remove what moves that were interrupted left: folders that never became a vault."""
+    for number in _numbers(storage):
+        if not is_vault(storage, f"{FOLDER}-{number}"):
+            delete_many(storage, [stored.name for stored in storage.listing(f"{FOLDER}-{number}/")])
+
+
+def next_folder(storage: Storage) -> str:
+    """A folder for a vault that takes the place of the one that is there; nothing was ever put below it."""
+    return f"{FOLDER}-{max(_numbers(storage), default=1) + 1}"
+
+
+def _numbers(storage: Storage) -> set[int]:
+    tops = {stored.name.partition("/")[0] for stored in storage.listing(f"{FOLDER}-")}
+    return {int(number) for top in tops if (number := top.removeprefix(f"{FOLDER}-")).isdecimal() and len(number) < 6}
+
+
+def is_vault(storage: Storage, folder: str = FOLDER) -> bool:
+    """Whether a vault lies in this folder of the storage."""
     try:
-        Below(storage, FOLDER).stat(NAME)
+        Below(storage, folder).stat(NAME)
     except NotFound:
         return False
     return True
+
+
+def exists(storage: Storage) -> bool:
+    """Whether the storage holds a vault."""
+    return is_vault(storage) or bool(folders(storage))
 
 
 def create(
@@ -320,36 +392,43 @@ def _make_room(inside: Storage) -> None:
         inside.delete(name)
 
 
-def open_vault(storage: Storage, *, secret: str, cache: Path | None = None, clock: Clock = _now) -> Vault:
+def open_vault(
+    storage: Storage, *, secret: str, cache: Path | None = None, clock: Clock = _now, folder: str = FOLDER
+) -> Vault:
     """Open a vault with its passphrase or recovery key; that takes half a second and 128 MB by design.
 
+    folder: where it lies, as `folders` says.
     Raises NotFound when there is none, WrongPassphrase (MistypedKey names the group), VaultTooNew, Damaged.
     """
-    inside = Below(storage, FOLDER)
+    inside = Below(storage, folder)
     config = _config(inside)
     key = keys.find_master_key(inside, secret)
     found = unseal_config(Seal(key), config)
-    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock))
+    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock), folder)
 
 
-def open_with_master_key(storage: Storage, key: MasterKey, *, cache: Path | None = None, clock: Clock = _now) -> Vault:
+def open_with_master_key(
+    storage: Storage, key: MasterKey, *, cache: Path | None = None, clock: Clock = _now, folder: str = FOLDER
+) -> Vault:
     """Open a vault with the key that the token safe kept; at once.
 
-    cache: a folder where this machine remembers what it read of vaults. Where the storage has a feed of changes and
-    the cache remembers the vault, opening asks nothing: what the feed tells first says whether it is still there.
+    folder: where it lies, as `folders` says. cache: a folder where this machine remembers what it read of vaults. Where
+    the storage has a feed of changes and the cache remembers the vault, opening asks nothing: what the feed tells
+    first says whether it is still there.
     Raises NotFound, VaultTooNew, and Damaged when the key is not that of this vault.
     """
-    inside = Below(storage, FOLDER)
+    inside = Below(storage, folder)
     data = configs.remembered(key, cache)
     if data is None:
         data = _config(inside)
         configs.remember(data, key, cache)
     found = unseal_config(Seal(key), data)
-    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock))
+    return Vault(Objects(inside, key, found, cache=Cache(cache, found.id), clock=clock), folder)
 
 
 def _config(inside: Storage) -> bytes:
     try:
         return inside.get(NAME)
     except NotFound:
-        raise NotFound("There is no vault in this place.") from None
+        hint = "If another device gave it a new key, disconnect here and connect again with the new recovery key."
+        raise NotFound("There is no vault in this place.", hint=hint) from None

@@ -69,7 +69,10 @@ def test_a_vault_is_moved_to_a_new_key_and_all_goes_on(
     made = backed_up("keys", "renew", "--passphrase-file", phrase, "--yes", "--json").json
     assert backed_up("keys", "test", "--passphrase-file", phrase).code == 0
     assert backed_up("keys", "test", "--passphrase-file", old).code == 1
-    assert {path.relative_to(place).parts[0] for path in place.rglob("*") if path.is_file()} == {"README.txt", "Vault-2"}
+    assert {path.relative_to(place).parts[0] for path in place.rglob("*") if path.is_file()} == {
+        "README.txt",
+        "Vault-2",
+    }
     assert backed_up("backup", "--json").json["unchanged"]
     assert backed_up("check", "--read-data", "--json").json["ok"]
     assert backed_up("drill", "--json").json["ok"]

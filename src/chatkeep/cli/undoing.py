@@ -51,10 +51,11 @@ def undo(receipt: str, listed: bool, yes: bool, as_json: bool) -> None:
     from chatkeep.cli.output import count, one_line, say, write_json
     from chatkeep.errors import NotFound
 
-    with rooms.App().archive() as archive:
-        if listed:
+    if listed:
+        with rooms.archive() as archive:
             _list(archive.receipts(), as_json=as_json)
-            return
+        return
+    with rooms.App().archive() as archive:
         open_ones = [one for one in archive.receipts() if not one.undone_at and (one.added or one.updated)]
         if not receipt and not open_ones:
             raise NotFound("There is nothing to undo.")

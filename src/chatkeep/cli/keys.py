@@ -181,11 +181,12 @@ def renew(name: str, passphrase_file: Path | None, kit: Path | None, keep_old: b
     """
     from chatkeep.cli import kits, progress
     from chatkeep.cli.output import say, write_json
-    from chatkeep.connections.connecting import renew_keys
     from chatkeep.operations import Step
     from chatkeep.operations.lineage import Lineage
 
     with _opened(name) as (app, place):
+        from chatkeep.connections.connecting import renew_keys
+
         connection = place.connection
         kits.check(kit, connection)
         if not yes and not as_json and sys.stdin.isatty():

@@ -212,6 +212,7 @@ def test_an_ended_consent_is_asked_about_once_and_heard_of_until_there_is_anothe
         (200, {"Content-Type": "application/json"}, b'{"expires_in": 5}', Unavailable),
         (403, {"Content-Type": "text/html"}, b"<html>", Unavailable),
         (429, {"Retry-After": "17"}, b"", SlowDown),
+        (503, {"Retry-After": "17"}, b"", SlowDown),
         (400, {"Content-Type": "application/json"}, b'{"error": "invalid_scope"}', Refused),
         (400, {"Content-Type": "application/json"}, b'{"error": "interaction_required"}', SignInAgain),
     ],
@@ -228,6 +229,11 @@ def test_trouble_at_the_token_endpoint_does_not_end_the_sign_in(
     assert store.tokens.refresh not in str(raised.value)
     if isinstance(raised.value, SlowDown):
         assert raised.value.wait_s == 17
+        asked = access.requests
+        with pytest.raises(SlowDown, match="not over yet"):
+            access.token()
+        assert access.requests == asked
+        cloud.fake.clock.now += 17
     if expected is not SignInAgain:
         assert cloud.fake.consent.grant(access.token())
 

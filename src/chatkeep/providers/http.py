@@ -134,14 +134,17 @@ class Response(msgspec.Struct, frozen=True):
 
 
 def retry_after(response: Response, *, now: Callable[[], float] = time.time) -> float | None:
-    """The pause that an answer asks for [s], from Retry-After as seconds or as a date; None if it asks for none."""
+    """The pause that an answer asks for [s], from Retry-After as seconds or as a date; None if it asks for none.
+
+    It is never longer than an hour: nobody means more, and a job must not be put off by years.
+    """
     said = response.headers.get("retry-after", "").strip()
     try:
-        return max(0.0, float(said))
+        return min(max(0.0, float(said)), LONGEST_WAIT_S)
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - now())
+        return min(max(0.0, parsedate_to_datetime(said).timestamp() - now()), LONGEST_WAIT_S)
     except (ValueError, TypeError, OverflowError):
         return None
 

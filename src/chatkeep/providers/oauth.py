@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from chatkeep.errors import ChatkeepError, Refused, SignInAgain, SlowDown, Unavailable
-from chatkeep.providers.http import Endpoints, Http, Response, retry_after
+from chatkeep.providers.http import LONGEST_WAIT_S, Endpoints, Http, Response, retry_after
 
 EARLY_S = 60.0
 """A token is not used in its last seconds: a long upload must not begin with it."""
@@ -130,6 +130,7 @@ class Access:
         self._clock = clock
         self._tokens: Tokens | None = None
         self._over = ""
+        self._opens = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -171,11 +172,16 @@ class Access:
     def _refreshed(self, kept: Tokens) -> Tokens:
         if not kept.refresh or kept.refresh == self._over:
             raise SignInAgain("The sign-in at the provider is no longer valid.")
+        if 0 < (left := self._opens - self._clock()) <= LONGEST_WAIT_S:  # more: the clock was put back
+            raise SlowDown("The provider's sign-in asked for a pause that is not over yet.", wait_s=left)
         form = {"grant_type": "refresh_token", "refresh_token": kept.refresh} | _client_fields(self._client)
         try:
             answer = _ask(self._http, self._sign_in.token, form)
         except SignInAgain:
             self._over = kept.refresh
+            raise
+        except SlowDown as error:
+            self._opens = self._clock() + error.wait_s
             raise
         finally:
             self._http.close()  # the next refresh is an hour away
@@ -384,8 +390,9 @@ _NOT_THIS_CLIENT = frozenset(("invalid_client", "unauthorized_client", "deleted_
 def _error(answer: Response) -> ChatkeepError:
     """What a token endpoint's refusal means. Its own words are not quoted: they may hold what was sent."""
     said = _said(answer)
-    if answer.status == 429:
-        return SlowDown("The provider asks for a pause.", wait_s=retry_after(answer) or 30.0)
+    asked = retry_after(answer)
+    if answer.status == 429 or (answer.status >= 500 and asked):
+        return SlowDown("The provider asks for a pause.", wait_s=asked or 30.0)
     if answer.status >= 500 or said in ("temporarily_unavailable", "server_error"):
         return Unavailable("The provider's sign-in does not work at present.")
     if said in _OVER:

@@ -141,7 +141,7 @@ class Api:
         said = response.json()
         error = said.get("error") if isinstance(said, dict) else None
         tags = failed(error).tags
-        if response.status == 429:
+        if response.status == 429 or (response.status >= 500 and retry_after(response) is not None):
             return self._pause(response, error)
         if response.status == 401:
             return _sign_in(tags, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,7 @@ class Timed(Journal):
             self._entries[-1] = Entry(self.time(), *(getattr(last, name) for name in list(Entry.__match_args__)[1:]))
 
 
-class Sky:
+class Sky(ABC):
     """What differs between clouds. top: our folder as the person sees it.
 
     reads, writes: requests that carry the bytes of objects, for `match` of a fault. signing: those for tokens.
@@ -108,28 +109,29 @@ class Sky:
 
     # What each cloud does in its own way.
 
+    @abstractmethod
     def all(self) -> list[tuple[str, bytes]]:
         """Every file that is there and in no bin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, path: str, data: bytes) -> None:
-        raise NotImplementedError
+        """Another program writes a file."""
 
+    @abstractmethod
     def remove(self, path: str) -> None:
         """The person puts it into the bin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def room(self, more: int | None) -> None:
         """So many bytes are left; None for plenty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget_cursors(self) -> None:
         """The feed no longer knows the cursors it gave."""
-        raise NotImplementedError
 
+    @abstractmethod
     def damage(self, path: str) -> None:
         """Other bytes of the same size lie there, as after bit rot."""
-        raise NotImplementedError
 
 
 class Device:

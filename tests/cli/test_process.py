@@ -81,7 +81,8 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 
 
 _STOPPED = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts the tests may have had it ignored
 from chatkeep.cli import main
 from chatkeep.archive.intake import Intake
 take = Intake.take

@@ -58,8 +58,9 @@ bench: .venv/for-test packages
 	@$(BIN)/python bench/run.py $(ARGS)
 
 lock: .venv/for-test
-	$(LOCK) --group build --output-file requirements/run.txt
-	$(LOCK) --group build --group dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$(LOCK) --group build --group dev --extra server --output-file requirements/test.txt
+	$(LOCK) --group build --extra server --constraint requirements/test.txt --output-file requirements/server.txt
+	$(LOCK) --group build --constraint requirements/test.txt --output-file requirements/run.txt
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --only-binary :all: --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header

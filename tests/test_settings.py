@@ -87,3 +87,17 @@ def test_no_secret_is_shown() -> None:
     found = Settings.from_environment({"CHATKEEP_PASSPHRASE": "open sesame", "CHATKEEP_KEY": "very secret"})
     assert "sesame" not in repr(found)
     assert "very secret" not in repr(found)
+
+
+def test_a_setting_may_lie_in_a_file_so_that_a_secret_is_not_in_the_environment(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("from a file, with a space \n")
+    assert Settings.from_environment({"CHATKEEP_KEY_FILE": str(secret)}).key == "from a file, with a space "
+    assert Settings.from_environment({"CHATKEEP_KEY_FILE": "", "CHATKEEP_KEY": "k"}).key == "k"
+
+
+def test_a_setting_that_is_given_twice_or_whose_file_is_missing_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="both"):
+        Settings.from_environment({"CHATKEEP_KEY": "k", "CHATKEEP_KEY_FILE": str(tmp_path)})
+    with pytest.raises(WrongUse, match="CHATKEEP_KEY_FILE"):
+        Settings.from_environment({"CHATKEEP_KEY_FILE": str(tmp_path / "missing")})

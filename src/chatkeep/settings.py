@@ -52,8 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """The settings that the CHATKEEP_… variables give. Raises WrongUse for a value that means nothing."""
-        found = os.environ if environment is None else environment
+        """The settings that the variables give; each may be the name of a file that holds it, as `…_FILE`.
+
+        Raises WrongUse for a value that means nothing.
+        """
+        found = _with_files(os.environ if environment is None else environment)
         return cls(
             home=_home(found.get("CHATKEEP_HOME", "")),
             passphrase=found.get("CHATKEEP_PASSPHRASE", ""),
@@ -68,6 +71,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             device=found.get("CHATKEEP_DEVICE", "").strip() or platform.node() or "this computer",
             zone=_zone(found.get("TZ", "").removeprefix(":")),
         )
+
+
+def _with_files(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables, with what stands in the files that those ending in _FILE name: so secrets stay out of them."""
+    found = dict(given)
+    for name, path in given.items():
+        plain = name.removesuffix("_FILE")
+        if plain == name or not path or not (plain == "DATABASE_URL" or plain.startswith("CHATKEEP_")):
+            continue
+        if found.get(plain):
+            raise WrongUse(f"{plain} and {name} are both set.", hint="Set one of them.")
+        try:
+            found[plain] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise WrongUse(
+                f"The file that {name} names cannot be read.", hint="Check its path and its owner."
+            ) from error
+    return found
 
 
 def _home(given: str) -> Path:

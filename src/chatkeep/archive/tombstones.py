@@ -21,7 +21,7 @@ import msgspec
 
 from chatkeep import exact
 from chatkeep.errors import Damaged
-from chatkeep.merge import version_names, without
+from chatkeep.merge import pieces, version_names, without
 from chatkeep.model import Conversation
 
 Stamp = tuple[int, str]
@@ -128,9 +128,17 @@ def outcome(conversation: Conversation, tombstone: Tombstone | None) -> Conversa
     if tombstone.erased:
         return None
     left = without(conversation, tombstone.taken)
-    if left is not conversation and not left.messages:
+    if is_emptied(conversation, left):
         return None
     return left if not tombstone.deleted or unseen(tombstone, left) else None
+
+
+def is_emptied(before: Conversation, left: Conversation) -> bool:
+    """Whether what was taken away was all that a conversation said, so that it goes.
+
+    One that never had messages stays while anything of it is left: some exports list such shells.
+    """
+    return left is not before and not left.messages and bool(before.messages or not pieces(left))
 
 
 def has_returned(conversation: Conversation, tombstone: Tombstone) -> bool:

@@ -139,10 +139,11 @@ def _rest(writer: Writer, document: int, receipt: int, now: Conversation) -> Con
     if any(one.replaces for one in given if one.receipt == receipt):
         tombstones.add(db, archive, now.id, pieces(left) - pieces(now), tombstones.KEPT, writer.device)
     tombstone = tombstones.read(db, archive, now.id)
-    left = without(left, tombstone.taken if tombstone else ())
+    joined = left
+    left = without(joined, tombstone.taken if tombstone else ())
     held = set[str]().union(*(pieces(one) for _, one in others))  # also values that another one outshines
     tombstones.add(db, archive, now.id, pieces(now) - held, tombstones.UNDONE, writer.device)
-    if tombstone and not left.messages:
+    if tombstones.is_emptied(joined, left):
         return None
     # The first was written down later, with what people had done by then.
     mine = [one.given for one in given[1:] if one.receipt == receipt]

@@ -101,3 +101,49 @@ def test_a_setting_that_is_given_twice_or_whose_file_is_missing_is_said_so(tmp_p
         Settings.from_environment({"CHATKEEP_KEY": "k", "CHATKEEP_KEY_FILE": str(tmp_path)})
     with pytest.raises(WrongUse, match="CHATKEEP_KEY_FILE"):
         Settings.from_environment({"CHATKEEP_KEY_FILE": str(tmp_path / "missing")})
+
+
+SERVER = {
+    "DATABASE_URL": "postgresql://chatkeep@db.example/chatkeep",
+    "CHATKEEP_KEY": "a3nRf0-secret-of-a-server-7Qx_kLmZ9",
+    "CHATKEEP_PUBLIC_URL": "https://chats.example/",
+}
+
+
+def test_a_database_makes_a_server() -> None:
+    found = Settings.from_environment({**SERVER, "CHATKEEP_TRUSTED_PROXY": "1", "CHATKEEP_WEB_PROCESSES": "4"})
+    assert (found.is_server, found.is_https, found.trusted_proxy, found.web_processes) == (True, True, True, 4)
+    assert (found.public_url, found.public_host) == ("https://chats.example", "chats.example")
+    assert not Settings.from_environment({}).is_server
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHATKEEP_KEY", ""),
+        ("CHATKEEP_KEY", "short-but-various-1234567890"),
+        ("CHATKEEP_KEY", "change-me-change-me-change-me-change-me"),
+        ("CHATKEEP_KEY", "0" * 64),
+        ("CHATKEEP_PUBLIC_URL", ""),
+        ("CHATKEEP_PUBLIC_URL", "http://chats.example"),
+        ("CHATKEEP_PUBLIC_URL", "https://chats.example/below"),
+        ("DATABASE_URL", "mysql://chatkeep@db.example/chatkeep"),
+        ("CHATKEEP_TRUSTED_PROXY", "yes"),
+        ("CHATKEEP_WEB_PROCESSES", "0"),
+        ("CHATKEEP_WEB_PROCESSES", "many"),
+    ],
+)
+def test_a_server_does_not_start_with_what_is_unsafe_or_wrong(name: str, value: str) -> None:
+    with pytest.raises(WrongUse, match=name):
+        Settings.from_environment({**SERVER, name: value})
+
+
+def test_on_this_machine_a_server_may_be_tried_without_https() -> None:
+    found = Settings.from_environment({**SERVER, "CHATKEEP_PUBLIC_URL": "http://127.0.0.1:8765"})
+    assert (found.is_https, found.public_host) == (False, "127.0.0.1")
+
+
+def test_no_secret_of_a_server_is_shown() -> None:
+    shown = repr(Settings.from_environment({**SERVER, "DATABASE_URL": "postgresql://u:hush@db.example/x"}))
+    assert "hush" not in shown
+    assert SERVER["CHATKEEP_KEY"] not in shown

@@ -17,6 +17,7 @@ from chatkeep.errors import WrongUse
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+SHORTEST_KEY, FEWEST_CHARACTERS = 32, 12
 _CLIENT_ID = re.compile(r"CHATKEEP_([A-Z0-9_]+)_CLIENT_ID")
 
 
@@ -32,6 +33,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host, port: where `serve` listens. allowed_hosts: names it answers to, beside those of this machine.
     device: how this machine is called in backups.
     zone: IANA name of the time zone of the clock on the wall, for schedules and for times that people read.
+
+    database_url: the PostgreSQL that holds everything but attachments; "" on a laptop. With it Chatkeep serves many
+        people, and `home` is the folder of attachments that all machines share.
+    public_url: the address that people know, "https://chats.example", without a slash at its end.
+    trusted_proxy: whether a proxy in front says truly who asks, and over what. web_processes: how many answer.
     """
 
     home: Path
@@ -46,6 +52,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "warning"
     device: str = "this computer"
     zone: str = "UTC"
+    database_url: str = ""
+    public_url: str = ""
+    trusted_proxy: bool = False
+    web_processes: int = 2
+
+    @property
+    def is_server(self) -> bool:
+        """Whether many people are served, from PostgreSQL."""
+        return bool(self.database_url)
+
+    @property
+    def public_host(self) -> str:
+        """The name in the public address, without its port; "" on a laptop."""
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people come over https, so that cookies and addresses may be bound to it."""
+        return self.public_url.startswith("https://")
 
     def __repr__(self) -> str:
         return f"Settings(home={str(self.home)!r}, host={self.host!r}, port={self.port})"
@@ -57,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises WrongUse for a value that means nothing.
         """
         found = _with_files(os.environ if environment is None else environment)
-        return cls(
+        made = cls(
             home=_home(found.get("CHATKEEP_HOME", "")),
             passphrase=found.get("CHATKEEP_PASSPHRASE", ""),
             key=found.get("CHATKEEP_KEY", ""),
@@ -70,7 +95,60 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             log_level=_log_level(found.get("CHATKEEP_LOG_LEVEL", "")),
             device=found.get("CHATKEEP_DEVICE", "").strip() or platform.node() or "this computer",
             zone=_zone(found.get("TZ", "").removeprefix(":")),
+            database_url=_database_url(found.get("DATABASE_URL", "")),
+            public_url=_public_url(found.get("CHATKEEP_PUBLIC_URL", "")),
+            trusted_proxy=_is_yes(found.get("CHATKEEP_TRUSTED_PROXY", ""), "CHATKEEP_TRUSTED_PROXY"),
+            web_processes=_processes(found.get("CHATKEEP_WEB_PROCESSES", "")),
         )
+        if made.is_server:
+            _refuse_what_is_unsafe_for_many(made)
+        return made
+
+
+def _refuse_what_is_unsafe_for_many(made: Settings) -> None:
+    make = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+    if not made.key:
+        raise WrongUse("A server needs CHATKEEP_KEY: the secret that seals tokens and sessions.", hint=make)
+    if len(made.key) < SHORTEST_KEY or len(set(made.key)) < FEWEST_CHARACTERS:
+        raise WrongUse("CHATKEEP_KEY can be guessed: it is short, or has few different characters.", hint=make)
+    if not made.public_url:
+        raise WrongUse(
+            "A server needs CHATKEEP_PUBLIC_URL: the address that people know.",
+            hint="Set it to something like https://chats.example.",
+        )
+
+
+def _database_url(given: str) -> str:
+    url = given.strip()
+    if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise WrongUse("DATABASE_URL is not that of a PostgreSQL.", hint="It looks like postgresql://user@host/name.")
+    return url
+
+
+def _public_url(given: str) -> str:
+    url = given.strip().rstrip("/")
+    address = urlsplit(url)
+    loopback = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost", "::1")
+    if url and not ((loopback or address.scheme == "https") and address.hostname and not address.path):
+        raise WrongUse(
+            "CHATKEEP_PUBLIC_URL is neither https://name nor on this machine.",
+            hint="Give the address that people type, without a path: https://chats.example.",
+        )
+    return url
+
+
+def _is_yes(given: str, name: str) -> bool:
+    if given not in ("", "0", "1"):
+        raise WrongUse(f"{name} is neither 1 nor 0.")
+    return given == "1"
+
+
+def _processes(given: str) -> int:
+    if not given:
+        return 2
+    if not given.isdecimal() or not 1 <= int(given) <= 64:
+        raise WrongUse("CHATKEEP_WEB_PROCESSES is not a number from 1 to 64.", hint="One or two for each processor.")
+    return int(given)
 
 
 def _with_files(given: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,8 @@ answer only to names they know (against DNS rebinding, on loopback too).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from chatkeep.connections.secret import read_secret
 from chatkeep.settings import Settings
@@ -17,7 +19,7 @@ CHATKEEP.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 SECRET_KEY = read_secret(CHATKEEP.home, given=CHATKEEP.key).key("django").hex()
 DEBUG = False
-ALLOWED_HOSTS = list(CHATKEEP.allowed_hosts)
+ALLOWED_HOSTS = [*CHATKEEP.allowed_hosts, *filter(None, [CHATKEEP.public_host])]
 ROOT_URLCONF = "chatkeep.web.urls"
 WSGI_APPLICATION = None
 INSTALLED_APPS = [
@@ -55,17 +57,35 @@ TEMPLATES = [
         },
     }
 ]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": CHATKEEP.home / "app.sqlite3",
-        "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-        },
+
+
+def _postgresql(url: str) -> dict[str, Any]:
+    """What the address of a PostgreSQL says; what stands behind its "?" is for the driver, like sslmode."""
+    address = urlsplit(url)
+    options = dict(parse_qsl(address.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(address.path.removeprefix("/")),
+        "USER": unquote(address.username or ""),
+        "PASSWORD": unquote(address.password or ""),
+        "HOST": options.pop("host", unquote(address.hostname or "")),
+        "PORT": str(address.port or options.pop("port", "")),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"application_name": "chatkeep", **options},
     }
+
+
+_SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": CHATKEEP.home / "app.sqlite3",
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    },
 }
+DATABASES = {"default": _postgresql(CHATKEEP.database_url) if CHATKEEP.is_server else _SQLITE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = CHATKEEP.zone
@@ -91,6 +111,15 @@ SESSION_COOKIE_NAME = "chatkeep_session"
 SESSION_COOKIE_AGE = 90 * 24 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
+if CHATKEEP.is_https:
+    # A name that begins with __Host- is kept by browsers for this host alone, over https alone.
+    SESSION_COOKIE_NAME = "__Host-chatkeep_session"
+    SESSION_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+if CHATKEEP.public_url:
+    CSRF_TRUSTED_ORIGINS = [CHATKEEP.public_url]
+if CHATKEEP.trusted_proxy:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CSRF_USE_SESSIONS = True
 CSRF_FAILURE_VIEW = "chatkeep.web.pages.errors.forged"
 X_FRAME_OPTIONS = "DENY"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from chatkeep.errors import NotFound, Problem
 from chatkeep.source import names
-from chatkeep.source.limits import Limits
+from chatkeep.source.limits import Limits, too_large
 from chatkeep.source.member import Member
 from chatkeep.source.opening import Opening
 
@@ -55,6 +57,21 @@ class Source:
             source = cls(_label(paths), found.members, problems=found.problems)
             source._closing = stack.pop_all()
         source._digest = found.digest
+        return source
+
+    @classmethod
+    def of_bytes(cls, name: str, data: bytes, *, limits: Limits | None = None) -> Source:
+        """The source made of one file that is in memory already, under this name. What it holds is not looked into.
+
+        Raises UnsafeSource when there are more bytes than the limits allow for all members.
+        """
+        limits = limits or Limits()
+        called = names.clean(name) or "file"
+        if len(data) > limits.inflated:
+            raise too_large(called, limits)
+        digest = hashlib.sha256(data).hexdigest()
+        source = cls(called, [Member(called, len(data), None, called, digest, partial(io.BytesIO, data))])
+        source._digest = lambda: digest
         return source
 
     @classmethod

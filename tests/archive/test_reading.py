@@ -14,6 +14,7 @@ from chatkeep.archive import Archive, checking
 from chatkeep.errors import Damaged, NotFound, VaultTooNew, WrongUse
 from chatkeep.merge import CHOSEN
 from chatkeep.model import Conversation, Edit, Extra, Message, Part, encode
+from chatkeep.records import Loaded
 from chatkeep.selection import Selection
 from chatkeep.testing.strategies import conversations
 
@@ -241,3 +242,33 @@ def test_a_check_of_a_damaged_database_says_so(tmp_path: Path) -> None:
     path.write_bytes(data)
     with Archive.open(tmp_path) as archive:
         assert any("damaged" in problem.what for problem in archive.check())
+
+
+def test_a_list_read_in_parts_gives_each_once_although_others_come_and_change(archive: Archive) -> None:
+    talks = [talk(f"talk {number}", ["hello"] * (number + 1)) for number in range(7)]
+    take(archive, *talks)
+    found, after = archive.page(limit=3)
+    seen = [one.id for one in found]
+    take(archive, talk("a new one", ["x"] * 28), talk("talk 6", ["hello"] * 7 + ["more"] * 9))
+    while after is not None:
+        found, after = archive.page(limit=3, after=after)
+        seen += [one.id for one in found]
+    assert sorted(seen) == sorted(one.id for one in talks)
+    assert archive.page(limit=8)[1] is None
+
+
+def test_revisions_and_the_first_changes_can_be_asked_for(archive: Archive) -> None:
+    talks = [talk(f"talk {number}", ["hello"]) for number in range(3)]
+    take(archive, *talks)
+    assert archive.revisions([talks[0].id, "nobody"]) == {talks[0].id: archive.listed(talks[0].id).revision}
+    assert [one.id for one in archive.changes_since(0, limit=2)] == [one.id for one in talks[:2]]
+
+
+def test_what_was_taken_says_what_became_of_each_conversation(archive: Archive) -> None:
+    with archive.take_in("chat platform", "", "test/1", keep_empty=False) as intake:
+        first = intake.take(Loaded(conversations=(talk("a", ["x"]), talk("b", ["y"]))))
+    with archive.take_in("chat platform", "", "test/1", keep_empty=False) as intake:
+        again = intake.take(Loaded(conversations=(talk("a", ["x"]),)))
+    assert first == [("added", talk("a").id), ("added", talk("b").id)]
+    assert again == [("unchanged", talk("a").id)]
+    assert len(archive.receipts()) == 1

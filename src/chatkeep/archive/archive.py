@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -125,12 +126,13 @@ class Archive:
 
     # -------------------------------------------------------------- taking in
 
-    def take_in(self, source: str, digest: str, importer: str) -> Intake:
+    def take_in(self, source: str, digest: str, importer: str, *, keep_empty: bool = True) -> Intake:
         """An import, to be used in a `with` block.
 
         source, digest: name and hash of what was given. importer: name and version, "chatgpt/1".
+        keep_empty: whether its receipt stays when it brought nothing new.
         """
-        return self._intake(source=source, digest=digest, importer=importer)
+        return self._intake(source=source, digest=digest, importer=importer, keep_empty=keep_empty)
 
     def keep(self, stream: BinaryIO) -> Kept:
         """Takes the bytes of an attachment; they are on disk when this returns."""
@@ -224,6 +226,23 @@ class Archive:
     def listing(self, selection: Selection = EVERYTHING, *, limit: int | None = None, offset: int = 0) -> list[Listed]:
         """The selected conversations, the newest first."""
         return list(choosing.listing(self._db, self._chosen(selection), limit=limit, offset=offset))
+
+    def page(
+        self, selection: Selection = EVERYTHING, *, limit: int, after: tuple[str, str] | None = None
+    ) -> tuple[list[Listed], tuple[str, str] | None]:
+        """A part of the listing, and the place where it ends, which gives the next part as `after`; None at the end.
+
+        What is not written to meanwhile comes once, whatever else is: a place is a time and an id, not a count.
+        """
+        return choosing.page(self._db, self._chosen(selection), limit=limit, after=after)
+
+    def revisions(self, ids: Iterable[str]) -> dict[str, str]:
+        """The revisions of those conversations that are here, by id. ids: whole ones."""
+        rows = self._db.execute(
+            "SELECT id, revision FROM documents WHERE archive = ? AND id IN (SELECT value FROM json_each(?))",
+            (self.id, json.dumps(list(ids))),
+        )
+        return dict(rows.fetchall())
 
     def listed(self, id: str) -> Listed:
         """One conversation as in a list, in the trash or not. Raises NotFound."""
@@ -367,12 +386,15 @@ class Archive:
         found = self._db.execute("SELECT change FROM counters WHERE archive = ?", (self.id,)).fetchone()
         return int(found[0]) if found else 0
 
-    def changes_since(self, number: int) -> list[Change]:
-        """The conversations that changed, or went, after a change, in the order of their last one."""
+    def changes_since(self, number: int, *, limit: int | None = None) -> list[Change]:
+        """The conversations that changed, or went, after a change, in the order of their last one.
+
+        limit: at most so many, the first.
+        """
         rows = self._db.execute(
             "SELECT change, id, revision FROM documents WHERE archive = ?1 AND change > ?2 UNION ALL "
-            "SELECT change, id, '' FROM removed WHERE archive = ?1 AND change > ?2 ORDER BY change",
-            (self.id, number),
+            "SELECT change, id, '' FROM removed WHERE archive = ?1 AND change > ?2 ORDER BY change LIMIT ?3",
+            (self.id, number, -1 if limit is None else limit),
         )
         return [Change(*row) for row in rows]
 

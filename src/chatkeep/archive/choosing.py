@@ -111,6 +111,20 @@ def listing(db: sqlite3.Connection, conditions: Conditions, *, limit: int | None
         yield listed(row)
 
 
+def page(
+    db: sqlite3.Connection, conditions: Conditions, *, limit: int, after: tuple[str, str] | None
+) -> tuple[list[Listed], tuple[str, str] | None]:
+    """The next of the list behind a place, and the place where this part ends; None when nothing is behind it."""
+    if after is not None:
+        conditions.add("d.last_at < ? OR (d.last_at = ? AND d.id > ?)", after[0], after[0], after[1])
+    rows = db.execute(
+        f"SELECT last_at, {_COLUMNS} FROM documents d WHERE {conditions.sql()} ORDER BY last_at DESC, id LIMIT ?",
+        (*conditions.values, limit + 1),
+    ).fetchall()
+    found = [listed(row[1:]) for row in rows[:limit]]
+    return found, (str(rows[limit - 1][0]), found[-1].id) if len(rows) > limit else None
+
+
 def one_listed(db: sqlite3.Connection, number: int) -> Listed:
     return listed(db.execute(f"SELECT {_COLUMNS} FROM documents WHERE number = ?", (number,)).fetchone())
 

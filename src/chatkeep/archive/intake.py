@@ -197,8 +197,12 @@ class Intake:
         there = self._all_there or all(self._writer.known(id) for id in counted.conversations)
         return found[1], counted if there else None
 
-    def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> None:
-        """Takes in what one record gave. where: its place in the source, for problems."""
+    def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> list[tuple[Outcome, str]]:
+        """Takes in what one record gave. where: its place in the source, for problems.
+
+        What became of each of its conversations, and the id that it has here.
+        """
+        taken = []
         counted = Counted(
             unknown=dict(loaded.unknown),
             shells=loaded.shells,
@@ -208,6 +212,7 @@ class Intake:
         for conversation in loaded.conversations:
             outcome, id = self.add(conversation, where=where)
             self._outcomes[outcome] += 1
+            taken.append((outcome, id))
             counted.conversations.append(id)
             _count_messages(counted, conversation)
         self._count(counted)
@@ -218,6 +223,7 @@ class Intake:
                 (self._writer.archive, self._importer, digest, self._number, _ENCODE(counted)),
             )
         self._writer.pace()
+        return taken
 
     def _count(self, counted: Counted) -> None:
         total = self._total

@@ -85,9 +85,33 @@ def _text_as_markdown(text: str, markup: str) -> str:
 
 
 _WHATSAPP_BOLD = re.compile(r"(?<![\w*])()\*([^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])")
-_NEEDS_ESCAPE = re.compile(r"[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|^[ \t]*(?:[-+>#=]|\d+(?=[.)]))", re.MULTILINE)
-_NEEDS_ESCAPE_BESIDE_MARKS = re.compile(r"[\\\[\]<|$]|^[ \t]*(?:[-+#=]|\d+(?=[.)]))", re.MULTILINE)
 _ADDRESS = re.compile(r"(https?://[^\s<>]+)")
+
+
+class _Signs:
+    """What Markdown takes for a sign. Most texts hold few, so each step is one that passes quickly over the rest.
+
+    anywhere: signs by themselves. begins: those that count at the beginning of a line, beside numbers of a list.
+    emphasis: whether an underscore at the edge of a word is one.
+    """
+
+    def __init__(self, anywhere: str, begins: str, *, emphasis: bool) -> None:
+        self._anywhere = str.maketrans({sign: f"\\{sign}" for sign in anywhere})
+        # Searching for the end of the line before is a search for one letter.
+        self._begins = re.compile(rf"\n[ \t]*(?:[{begins}]|\d+(?=[.)]))")
+        self._emphasis = emphasis
+
+    def escaped(self, text: str) -> str:
+        """The text with a backslash before each sign; its first letter begins a line."""
+        text = text.translate(self._anywhere)
+        if self._emphasis and "_" in text:
+            text = _EDGE.sub(r"\\_", text)
+        return self._begins.sub(_backslash, f"\n{text}")[1:]
+
+
+_EDGE = re.compile(r"(?<!\w)_|_(?!\w)")
+_NEEDS_ESCAPE = _Signs("\\`*[]<|~$", "-+>#=", emphasis=True)
+_NEEDS_ESCAPE_BESIDE_MARKS = _Signs("\\[]<|$", "-+#=", emphasis=False)
 
 
 def escape_markdown(text: str) -> str:
@@ -95,18 +119,16 @@ def escape_markdown(text: str) -> str:
     return _escaped(" ".join(text.split()), _NEEDS_ESCAPE)
 
 
-def _escaped(text: str, signs: re.Pattern[str]) -> str:
+def _escaped(text: str, signs: _Signs) -> str:
     """The text with a backslash before what Markdown would take for a sign; addresses stay whole."""
     if "://" not in text:
-        return signs.sub(_backslash, text)
+        return signs.escaped(text)
     pieces = _ADDRESS.split(text)
-    return "".join(
-        piece if at % 2 and links.safe(piece) else signs.sub(_backslash, piece) for at, piece in enumerate(pieces)
-    )
+    return "".join(piece if at % 2 and links.safe(piece) else signs.escaped(piece) for at, piece in enumerate(pieces))
 
 
 def _backslash(found: re.Match[str]) -> str:
-    sign = found[0].lstrip(" \t")
+    sign = found[0].lstrip("\n \t")
     margin = found[0][: len(found[0]) - len(sign)]
     # Of a number that would begin a list, the sign after it is the one to escape.
     return f"{margin}{sign}\\" if sign.isdigit() else f"{margin}\\{sign}"

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from chatkeep import happenings
 from chatkeep.errors import ChatkeepError, Refused, SlowDown, WrongUse
 
 MAX_OBJECT = 32 * 1024 * 1024
@@ -190,7 +191,8 @@ def each(call: Callable[[str], T], names: Iterable[str], parallel: int) -> list[
     if parallel == 1 or len(listed) < 2:
         return [call(name) for name in listed]
     with ThreadPoolExecutor(min(parallel, len(listed))) as pool:
-        waiting = [pool.submit(call, name) for name in listed]
+        there = happenings.carried(call)
+        waiting = [pool.submit(there, name) for name in listed]
         try:
             return [one.result() for one in waiting]
         except BaseException:

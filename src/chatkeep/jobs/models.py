@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from chatkeep import happenings
+
 
 class State(models.TextChoices):
     """Where a job is. Waiting and running are open; paused waits for a person; the rest are ends."""
@@ -41,6 +43,7 @@ class Job(models.Model):
     paused_for: why it is paused, see Why; else "".
     progress: {"stage", "done", "total", "note"}. log: lines for people, each with its time.
     report: what the operation gave, as `operations` has it. what, hint: of the error, or why it is paused.
+    trace: what it was asked for by, as a W3C traceparent, where that is followed (`chatkeep.happenings`).
     attempts: tries that ended in an error that may pass; crash_count: runs that died without a word.
     """
 
@@ -66,6 +69,7 @@ class Job(models.Model):
     report = models.JSONField(null=True, default=None)
     what = models.TextField(blank=True, default="")
     hint = models.TextField(blank=True, default="")
+    trace = models.CharField(max_length=60, blank=True, default=happenings.thread, db_default="")
     log = models.TextField(blank=True, default="")
 
     class Meta:

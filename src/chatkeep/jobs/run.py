@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from chatkeep.errors import ChatkeepError
+from chatkeep import happenings
+from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped, Unavailable
 from chatkeep.jobs import lease
-from chatkeep.jobs.models import State, Why
+from chatkeep.jobs.models import Job, State, Why
 from chatkeep.operations.progress import Cancelled, Step
 from chatkeep.operations.reports import Report
 
@@ -41,6 +42,7 @@ class Run:
         self._told = time.monotonic()
         self._stage = ""
         self._report: object = None
+        self._facts: dict[str, str] = {}
 
     def progress(self, step: Step) -> None:
         """Tell how far the work is, and keep the lease. Writes at most twice a second, and at each new stage.
@@ -66,9 +68,30 @@ class Run:
         beat = threading.Thread(target=self._beat, args=(ended, every.total_seconds()), name="beat", daemon=True)
         beat.start()
         try:
-            yield
+            with self._followed():
+                yield
         finally:
             ended.set()
+
+    @contextlib.contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Around the run, for whoever follows: as a part of what it was asked for by."""
+        if not happenings.is_heard():
+            yield
+            return
+        kind, trace = Job.objects.filter(pk=self.pk).values_list("kind", "trace").first() or ("", "")
+        with happenings.during("job", after=trace, kind=kind, job=str(self.pk), result="lost") as self._facts:
+            yield
+
+    def _tell(self, result: str) -> None:
+        """Tell how the run ended, and at which stage if not well."""
+        self._facts["result"] = result
+        kind = self._facts.get("kind", "")
+        stage = "end" if result in ("done", "problems") else "-".join(self._stage.lower().split()) or "opening"
+        if kind:
+            happenings.tell("job_runs_total", kind=kind, result=result)
+        if kind in ("backup", "sync"):
+            happenings.tell("backup_runs_total", result=result, stage=stage)
 
     def _beat(self, ended: threading.Event, every_s: float) -> None:
         beaten = False
@@ -100,6 +123,7 @@ class Run:
         line = f"Done, with {len(problems)} problems." if problems else "Done."
         report = msgspec.to_builtins(self._report)
         lease.end(self.pk, self._token, state, line=line, report=report, what="", hint="")
+        self._tell("problems" if problems else "done")
 
     def failed(self, error: BaseException) -> None:
         """End the run with what went wrong; stopping on request is no failure. Raises LostLease."""
@@ -107,17 +131,27 @@ class Run:
         asked = isinstance(error, Cancelled | KeyboardInterrupt)
         state = State.CANCELLED if asked else State.FAILED
         lease.end(self.pk, self._token, state, line="Stopped." if asked else what, what=what, hint=hint)
+        self._tell("cancelled" if asked else _result(error))
 
     def paused(self, error: BaseException, why: Why) -> None:
         """Stop here and wait for a person. Raises LostLease."""
         what, hint = told(error)
         lease.pause(self.pk, self._token, why, line=f"Paused. {what}", what=what, hint=hint)
+        self._tell("sign-in" if why == Why.SIGN_IN else "paused")
 
     def put_off(self, error: ChatkeepError, until: datetime, **changes: Any) -> None:
         """Wait and try again later. Raises LostLease."""
         what, hint = told(error)
         line = f"{what} Trying again later."
         lease.put_off(self.pk, self._token, until, line=line, what=what, hint=hint, **changes)
+        self._tell("put-off" if isinstance(error, Stopped) else _result(error))
+
+
+def _result(error: BaseException) -> str:
+    """How an error counts: what the provider could not do for a while is apart from what went wrong here."""
+    if isinstance(error, SlowDown | Unavailable):
+        return "outage"
+    return "sign-in" if isinstance(error, SignInAgain) else "failed"
 
 
 def told(error: BaseException) -> tuple[str, str]:

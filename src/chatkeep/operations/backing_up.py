@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
+from chatkeep import happenings
 from chatkeep.archive import Archive
 from chatkeep.errors import Damaged, NotFound, Problem
 from chatkeep.operations.lineage import Lineage, NewHost
@@ -89,9 +90,11 @@ def _differences(vault: Vault, saved: Saved, expected: Mapping[str, int]) -> Ite
     try:
         found = snapshot.counts if known else vault.read_again(snapshot).counts
     except (NotFound, Damaged) as error:
+        happenings.tell("verify_objects_total", result="mismatch")
         yield Problem(where, f"It cannot be read back: {error.what} Back up again.")
         return
     wrong = [name for name, number in expected.items() if found.get(name) != number]
+    happenings.tell("verify_objects_total", result="mismatch" if wrong else "match")
     for name in wrong:
         what = f"It holds {found.get(name, 0):,} {name}, but the archive has {expected[name]:,}. Back up again."
         yield Problem(where, what)
@@ -101,6 +104,7 @@ def _differences(vault: Vault, saved: Saved, expected: Mapping[str, int]) -> Ite
 
 def _report(saved: Saved, problems: list[Problem], counting: Counting) -> BackupReport:
     counts = saved.snapshot.counts
+    happenings.tell("backup_bytes_total", counting.sent)
     return BackupReport(
         snapshot=saved.snapshot.id,
         conversations=saved.conversations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatkeep import happenings
 from chatkeep.errors import ChatkeepError, Problem
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import CheckReport
@@ -24,6 +25,7 @@ def check(
     found = vault.check(read_data=read_data, sample_percent=sample_percent, progress=told)
     snapshots = [snapshot for snapshot in vault.snapshots() if not snapshot.foreign]
     counts = [problem for snapshot in snapshots[-1:] for problem in _counts(vault, snapshot)]
+    _tell(found.read, mismatch=found.damaged + len(counts), missing=found.missing)
     return CheckReport(
         ok=found.ok and not counts,
         damaged=found.damaged,
@@ -33,6 +35,12 @@ def check(
         conversations=snapshots[-1].counts.get("conversations", 0) if snapshots else 0,
         problems=[*found.problems, *counts],
     )
+
+
+def _tell(read: int, *, mismatch: int, missing: int) -> None:
+    for result, number in (("match", max(read - mismatch, 0)), ("mismatch", mismatch), ("missing", missing)):
+        if number:
+            happenings.tell("verify_objects_total", number, result=result)
 
 
 def _counts(vault: Vault, snapshot: Snapshot) -> list[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from chatkeep import happenings
 from chatkeep.archive import Archive
 from chatkeep.errors import Damaged, Problem
 from chatkeep.operations.laying_out import LaidOut, lay_out, scratch
@@ -59,6 +60,9 @@ def drill(
 
 
 def _report(laid: LaidOut, here: dict[str, str], conversations: int, following: str) -> DrillReport:
+    happenings.tell("verify_objects_total", len(laid.revisions), result="match")
+    if laid.problems:
+        happenings.tell("verify_objects_total", len(laid.problems), result="mismatch")
     return DrillReport(
         ok=not laid.problems,
         snapshot=laid.snapshot.id,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from chatkeep import happenings
 from chatkeep.archive import Archive
 from chatkeep.archive import Receipt as ArchiveReceipt
 from chatkeep.archive.intake import Intake
@@ -52,12 +53,15 @@ def _read(importer: Importer, source: Source, intake: Intake, progress: Progress
         progress(Step("Reading", min(counter.read, counter.total), counter.total, "bytes", f"{taken:,} conversations"))
         if isinstance(item, Problem):
             intake.report(item)
+            happenings.tell("import_items_total", importer=importer.platform, result="problem")
         elif item.digest and intake.knows(item.digest):
             taken += 1
+            happenings.tell("import_items_total", importer=importer.platform, result="known")
         else:
             loaded = item.load()
             intake.take(loaded, digest=item.digest, where=item.where)
             taken += len(loaded.conversations)
+            happenings.tell("import_items_total", len(loaded.conversations), importer=importer.platform, result="taken")
     progress(Step("Saving", counter.total, counter.total, "bytes", f"{taken:,} conversations"))
 
 

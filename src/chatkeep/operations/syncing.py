@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from chatkeep import happenings
 from chatkeep.archive import Archive, Joined
 from chatkeep.archive.joining import Joining
 from chatkeep.errors import ChatkeepError, Damaged, NotFound, Problem
@@ -157,6 +158,7 @@ class _Sync:
             self.joined = joining.finish(cursors=self._cursors(change), most=most)
         self.problems += self.joined.problems
         if self.joined.held_back:
+            happenings.tell("delete_brake_total")
             self.problems.append(_held_back(len(self.joined.held_back)))
             return
         for host in self._found.keys() - self._damaged:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chatkeep import happenings
 from chatkeep.errors import SlowDown, Unavailable, WrongUse
 
 if TYPE_CHECKING:
@@ -149,6 +150,27 @@ def retry_after(response: Response, *, now: Callable[[], float] = time.time) -> 
         return None
 
 
+_AT = {
+    "googleapis.com": "google-drive",
+    "google.com": "google-drive",
+    "dropbox.com": "dropbox",
+    "dropboxapi.com": "dropbox",
+    "dropboxusercontent.com": "dropbox",
+    "graph.microsoft.com": "onedrive",
+    "login.microsoftonline.com": "onedrive",
+    "sharepoint.com": "onedrive",
+    "onedrive.com": "onedrive",
+    "1drv.com": "onedrive",
+    "microsoftpersonalcontent.com": "onedrive",
+}
+
+
+def provider_at(address: str) -> str:
+    """Whose server an address leads to, of the clouds with addresses of their own; "other" for any other."""
+    host = address.removeprefix("https://").partition("/")[0].partition(":")[0].lower()
+    return next((name for suffix, name in _AT.items() if host == suffix or host.endswith(f".{suffix}")), "other")
+
+
 class Signer(Protocol):
     """What gives access tokens; oauth.Access does."""
 
@@ -160,7 +182,8 @@ class Signer(Protocol):
 class Http:
     """Requests to one account, from any number of threads.
 
-    access: signs the requests; without, none is signed. gate: waited at before each request.
+    access: signs the requests; without, none is signed. gate: waited at before each request. provider: whose requests
+    these are, where their addresses do not say it.
     A signed request that is answered 401 is repeated once with a fresh token. Nothing else is repeated, and no
     redirect is followed. Nothing is ever logged.
     """
@@ -173,8 +196,10 @@ class Http:
         gate: Gate | None = None,
         connections: int = 16,
         silence_s: float = 60.0,
+        provider: str = "",
     ) -> None:
         self.endpoints = endpoints
+        self._provider = provider
         self._access = access
         self._gate = gate
         self._connections = connections
@@ -234,11 +259,29 @@ class Http:
         if expects == "bytes":
             headers.setdefault("Accept-Encoding", "identity")  # a range is one of the object, not of its compression
         dialled = self.endpoints(address)
-        with _translated(), client.stream(method, dialled, params=params, headers=headers, content=content) as answer:
+        with (
+            self._told(method, address) as facts,
+            _translated(),
+            client.stream(method, dialled, params=params, headers=headers, content=content) as answer,
+        ):
+            facts["code"] = str(answer.status_code)
             body = _whole(answer.iter_bytes(), cap)
             response = Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, body)
+        pause = retry_after(response)
+        if pause is not None:
+            happenings.tell("remote_retry_after_seconds", pause, provider=facts["provider"])
         _check_kind(response, expects)
         return response
+
+    @contextmanager
+    def _told(self, method: str, address: str) -> Iterator[dict[str, str]]:
+        """Tell of a request, also of one that was not answered: its code is "none" then."""
+        provider = self._provider or provider_at(address.removeprefix(f"{self.endpoints.base}/"))
+        with happenings.during("remote request", provider=provider, method=method, code="none") as facts:
+            try:
+                yield facts
+            finally:
+                happenings.tell("remote_requests_total", provider=provider, code=facts["code"])
 
     def _client(self) -> httpx2.Client:
         """Made at the first request: loading the library takes a tenth of a second that most commands can spare."""

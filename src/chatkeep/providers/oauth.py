@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from chatkeep import happenings
 from chatkeep.errors import ChatkeepError, Refused, SignInAgain, SlowDown, Unavailable
-from chatkeep.providers.http import LONGEST_WAIT_S, Endpoints, Http, Response, retry_after
+from chatkeep.providers.http import LONGEST_WAIT_S, Endpoints, Http, Response, provider_at, retry_after
 
 EARLY_S = 60.0
 """A token is not used in its last seconds: a long upload must not begin with it."""
@@ -177,15 +178,24 @@ class Access:
         form = {"grant_type": "refresh_token", "refresh_token": kept.refresh} | _client_fields(self._client)
         try:
             answer = _ask(self._http, self._sign_in.token, form)
+            self._told("done")
         except SignInAgain:
             self._over = kept.refresh
+            self._told("over")
             raise
         except SlowDown as error:
             self._opens = self._clock() + error.wait_s
+            self._told("later")
+            raise
+        except ChatkeepError as error:
+            self._told("later" if error.temporary else "refused")
             raise
         finally:
             self._http.close()  # the next refresh is an hour away
         return _tokens(answer, now=self._clock(), before=kept)
+
+    def _told(self, result: str) -> None:
+        happenings.tell("token_refresh_total", provider=provider_at(self._sign_in.token), result=result)
 
 
 def challenge(verifier: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
+from chatkeep import happenings
 from chatkeep.errors import (
     ChatkeepError,
     Damaged,
@@ -259,7 +260,13 @@ class _CountingPool:
                 gate.wait()
                 with lock:
                     outer.made += 1
-                return super().urlopen(method, url, *given, **more)
+                with happenings.during("remote request", provider="s3", method=method, code="none") as facts:
+                    try:
+                        answer = super().urlopen(method, url, *given, **more)
+                        facts["code"] = str(answer.status)
+                        return answer
+                    finally:
+                        happenings.tell("remote_requests_total", provider="s3", code=facts["code"])
 
         self.pool = Pool(
             maxsize=16,

@@ -83,7 +83,7 @@ class WebDav:
         self._path = unquote(urlsplit(self._root).path)
         plain = parts.scheme == "http"
         self._gate = gate or Gate()
-        self._http = Http(Endpoints(origin) if plain else Endpoints(), gate=self._gate)
+        self._http = Http(Endpoints(origin) if plain else Endpoints(), gate=self._gate, provider="webdav")
         login = b64encode(f"{user}:{password}".encode()).decode()
         self._signed = {"Authorization": f"Basic {login}"}
         self._folders: set[str] = set()

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
+from chatkeep import happenings
 from chatkeep.errors import Damaged, NotFound, Problem
 from chatkeep.storage import Counting, Storage, StoredObject
 from chatkeep.vault import index as indexes
@@ -164,7 +165,7 @@ class Objects:
             yield from map(fetch, wanted)
             return
         with self.pool(_AT_ONCE) as pool:
-            yield from pool.map(fetch, wanted)
+            yield from pool.map(happenings.carried(fetch), wanted)
 
     def _read(self, folder: str, names: Iterable[str], kind: type[T]) -> Iterator[tuple[str, T]]:
         """The values in sealed JSON objects; what cannot be read becomes a problem."""

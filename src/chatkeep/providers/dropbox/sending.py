@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from chatkeep import happenings
 from chatkeep.errors import Unavailable
 from chatkeep.providers.dropbox.api import Answer, Api, content_hash, failed
 from chatkeep.providers.notes import Notes
@@ -199,7 +200,7 @@ class Sending:
         waiting = [item for item in items if item.path not in found]
         self._sessions([item for item in waiting if not item.session])
         with ThreadPoolExecutor(LANES) as pool:
-            list(pool.map(lambda lane: lane(), self._lanes(waiting)))
+            list(pool.map(happenings.carried(_run), self._lanes(waiting)))
         found |= self._committed([item for item in waiting if item.session])
         for item in waiting:
             if item.path not in found:  # its session was lost on the way
@@ -260,6 +261,10 @@ class Sending:
         if waiting:
             self._api.commit(commit).of("new files")
         return done
+
+
+def _run(lane: Callable[[], None]) -> None:
+    lane()
 
 
 def _groups(items: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:

@@ -1,4 +1,4 @@
-"""Starting the pages and the worker in one process, for one person on one machine."""
+"""Starting the pages: with the worker in one process for one person, in several processes without it for many."""
 
 from __future__ import annotations
 
@@ -15,10 +15,38 @@ from chatkeep.settings import Settings
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:
-    """Serve the pages until the process is stopped, ask for what the schedules say, and do the jobs asked for.
+    """Serve the pages until the process is stopped.
 
-    Prints a link that signs one browser in, once. Raises Unavailable when the port is taken.
+    For one person it also asks for what the schedules say, does the jobs asked for, and prints a link that signs one
+    browser in, once. For many people workers do that, as programs of their own. Raises Unavailable when the port is
+    taken, and, for many people, when the database is not up to date after a minute.
     """
+    if settings.is_server:
+        _serve_many(settings)
+    else:
+        _serve_one(settings, open_browser=open_browser)
+
+
+def _serve_many(settings: Settings) -> None:
+    from chatkeep.web.processes import Processes, answer_until_told, handed_over
+
+    listener = handed_over() or _listen(settings)
+
+    def answer(port: socket.socket) -> None:
+        from django.core.wsgi import get_wsgi_application
+
+        from chatkeep.connections import start
+
+        start.start(settings.home)
+        application = get_wsgi_application()
+        answer_until_told(application, port, threads=THREADS, trusted_proxy=settings.trusted_proxy)
+
+    sys.stdout.write(f"Chatkeep answers for {settings.public_url} in {settings.web_processes} processes.\n")
+    sys.stdout.flush()
+    Processes(listener, answer, count=settings.web_processes).run()
+
+
+def _serve_one(settings: Settings, *, open_browser: bool) -> None:
     os.environ["CHATKEEP_HOME"] = str(settings.home)
     from chatkeep.connections import start
 
@@ -34,6 +62,10 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
         _answer(listener)
     finally:
         works.stop()
+
+
+THREADS = 8
+"""Of each process. A thread that waits for the database or a disk lets others work."""
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -85,7 +117,7 @@ def _answer(listener: socket.socket) -> None:
     from waitress.server import create_server
 
     server = create_server(
-        get_wsgi_application(), sockets=[listener], threads=8, max_request_body_size=1 << 40, ident=""
+        get_wsgi_application(), sockets=[listener], threads=THREADS, max_request_body_size=1 << 40, ident=""
     )
     with contextlib.suppress(KeyboardInterrupt, SystemExit):
         server.run()

@@ -116,3 +116,23 @@ def test_a_rehearsed_restore_is_asked_for_and_seen(keeper: Client, snapshot: str
     assert "All came back as it was saved" in _text(keeper, run.headers["Location"])
     assert "4 conversations came back as saved" in _text(keeper, "/backups/")
     assert "last rehearsed restore" in _text(keeper, "/")
+
+
+def test_the_newest_backup_comes_first_and_one_that_cannot_be_read_is_told(
+    keeper: Client, snapshot: str, example_archive: Archive, work: Callable[[], None], tmp_path: Path
+) -> None:
+    example_archive.edit(example_archive.listing()[0].id, "title", "Another title")
+    keeper.post("/backups/stick/do", {"do": "backup"})
+    work()
+    page = _text(keeper, "/backups/stick/snapshots")
+    first, second = re.findall(r'name="snapshot" value="([0-9a-f]+)"', page)
+    assert second == snapshot
+    assert page.index("checked>") < page.index(second)
+    assert page.index("newest</span>") < page.index(second)
+    assert "cannot be read" not in page
+    for kept in [*CHATKEEP.home.rglob(f"{first}*"), *tmp_path.rglob(f"snapshots/{first}")]:
+        kept.chmod(0o600)
+        kept.write_bytes(b"rubbish")
+    page = _text(keeper, "/backups/stick/snapshots")
+    assert re.findall(r'name="snapshot" value="([0-9a-f]+)"', page) == [snapshot]
+    assert "cannot be read" in page

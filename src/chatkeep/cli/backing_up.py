@@ -69,24 +69,27 @@ def _say_backup(report: BackupReport, name: str) -> None:
 @click.command()
 @options.connection_name
 @options.as_json
-def snapshots(name: str, as_json: bool) -> None:
+def snapshots(name: str, as_json: bool) -> int:
     """List what can be restored from a place, newest first."""
     from chatkeep import operations
     from chatkeep.cli import rooms
-    from chatkeep.cli.output import say, table, when, write_json
+    from chatkeep.cli.output import say, say_problems, table, when, write_json
 
     app = rooms.App()
     with app.place(app.connection(name)) as place:
         found = operations.snapshots(place.vault)
+        unread = operations.unread(place.vault)
     if as_json:
         write_json(found)
-    elif not found:
+    elif not found and not unread:
         say("No backup yet. Make one with: chatkeep backup")
     else:
         rows = [
             (one.id[:8], when(one.time), f"{one.conversations:,}", f"{one.messages:,}", one.device) for one in found
         ]
         table(rows, head=("Snapshot", "Time", "Conversations", "Messages", "Device"), wide=4)
+    say_problems(unread)
+    return PROBLEMS if unread else DONE
 
 
 @click.command()

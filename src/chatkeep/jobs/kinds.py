@@ -101,7 +101,13 @@ def check(
     place: opening.Place, *, read_data: bool = False, sample_percent: float | None = None, progress: Progress
 ) -> CheckReport:
     """Check the vault of a place that is open, and remember it with the connection."""
-    report = operations.check(place.vault, read_data=read_data, sample_percent=sample_percent, progress=progress)
+    report = operations.check(
+        place.vault,
+        read_data=read_data,
+        sample_percent=sample_percent,
+        made=(place.connection.backed_up or {}).get("snapshot", ""),
+        progress=progress,
+    )
     opening.note_check(place.connection, msgspec.to_builtins(report))
     return report
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         Taken,
         TidyReport,
     )
-    from chatkeep.operations.restoring import restore
+    from chatkeep.operations.restoring import restore, unread
     from chatkeep.operations.syncing import sync
     from chatkeep.operations.tidying import tidy, tidy_if_due
 
@@ -104,6 +104,7 @@ __all__ = [
     "tidy",
     "tidy_if_due",
     "trash",
+    "unread",
     "untrash",
     "withdraw",
 ]
@@ -125,6 +126,7 @@ _ELSEWHERE = (
         "restore_into": "laying_out",
         "snapshots": "backing_up",
         "sync": "syncing",
+        "unread": "restoring",
     }
     | dict.fromkeys(("delete", "empty_trash", "forget", "trash", "untrash"), "deleting")
     | dict.fromkeys(("tidy", "tidy_if_due"), "tidying")

@@ -11,7 +11,7 @@ from chatkeep.errors import Damaged, Problem
 from chatkeep.operations.laying_out import LaidOut, lay_out, scratch
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import DrillReport
-from chatkeep.operations.restoring import choose
+from chatkeep.operations.restoring import choose, unread
 from chatkeep.vault import Vault
 from chatkeep.vault.snapshot import format_time
 
@@ -54,6 +54,7 @@ def drill(
             most_attachment_bytes=MOST_ATTACHMENT_BYTES,
             progress=progress,
         )
+    laid.problems += unread(vault)
     here = {entry.id: entry.revision for entry in archive.entries()}
     laid.problems += _strangers(laid, archive, here, unchanged_since)
     return _report(laid, here, len(ids), following)

@@ -20,7 +20,7 @@ from chatkeep.model import Conversation, decode, revision
 from chatkeep.operations.exporting import export_to
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import RestoreReport
-from chatkeep.operations.restoring import attachments_of, choose, meant, stream_of
+from chatkeep.operations.restoring import attachments_of, choose, meant, stream_of, unread
 from chatkeep.selection import Selection
 from chatkeep.vault import Snapshot, Vault, VaultDocument
 from chatkeep.vault.snapshot import format_time
@@ -163,6 +163,7 @@ def _laid_into(
     try:
         with Archive.open(begun) as archive:
             laid = lay_out(vault, chosen, archive, ids=ids, most_attachment_bytes=most, progress=progress)
+            laid.problems += unread(vault)
         begun.replace(folder)
     except BaseException:
         shutil.rmtree(begun, ignore_errors=True)
@@ -218,7 +219,7 @@ def restore_as_files(
             stream=stream,
             progress=progress,
         )
-    laid.problems += written.problems
+    laid.problems += [*written.problems, *unread(vault)]
     return _report(laid, out=out, files=written.files)
 
 

@@ -66,9 +66,22 @@ def restore(
         return plan.report(dry_run=False)
 
 
+def unread(vault: Vault) -> list[Problem]:
+    """A problem for each snapshot that is there and cannot be read: it may be newer than the one that was chosen."""
+    what = "It is there and cannot be read, so nobody knows how new it is. The others were looked at without it."
+    return [Problem(f"snapshot {one[:8]}", what) for one in vault.unread()]
+
+
+_WITHOUT = "Look what is damaged with: chatkeep check. If this machine has the conversations, back up again."
+
+
 def choose(vault: Vault, *, snapshot: str = "", as_of: str = "") -> Snapshot:
     """The snapshot that is meant. Raises NotFound, and WrongUse when the beginning of an id means several."""
     found = sorted((one for one in vault.snapshots() if not one.foreign), key=lambda one: one.time)
+    if snapshot and any(one.startswith(snapshot) for one in vault.unread()):
+        raise Damaged(f"The snapshot {snapshot[:8]} is there and cannot be read.", hint=_WITHOUT)
+    if not found and vault.unread():
+        raise Damaged("There are backups in this vault, and none can be read.", hint=_WITHOUT)
     if not found:
         raise NotFound("There is no backup in this vault yet.", hint="Make one with: chatkeep backup")
     if snapshot:
@@ -143,6 +156,7 @@ class _Plan:
         self._expected = 0
         self._restored = 0
         self._receipt = ""
+        self._unread = unread(vault)
 
     # -- before the archive is touched
 
@@ -248,7 +262,7 @@ class _Plan:
             attachments=self._kept,
             conversations=self._changes,
             receipt=self._receipt,
-            problems=self._problems,
+            problems=[*self._unread, *self._problems],
         )
 
 

@@ -123,7 +123,7 @@ class Collection:
             self._rows = objects.index.packs_by_name()
         self.done.problems = [*self._used.problems, *objects.problems]
         self.done.index_before = self.done.index_after = len(self._names)
-        return not self._used.problems and objects.read_everything
+        return not self._used.problems and not objects.unread_snapshots
 
     def _states(self) -> list[PackState]:
         """All packs, those that no index names too, with what is needed of each."""

@@ -48,7 +48,7 @@ def move(
     new = Objects(inside, key, config, cache=Cache(cache, config.id), clock=old.clock, sleep=old.sleep)
     found = old.refresh_snapshots()
     old.refresh_index()
-    if not old.read_everything:
+    if old.unread_snapshots:
         raise Damaged("A snapshot of the vault cannot be read.", hint="Run: chatkeep check")
     _copy_packs(old, new, held, progress)
     for name in [one.id for one in found]:

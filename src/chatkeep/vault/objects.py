@@ -108,7 +108,7 @@ class Objects:
         self._carried: dict[str, SnapshotObject] = {}
         self.packs_of: dict[str, list[bytes]] = {}
         """The packs that each index object names."""
-        self.read_everything = False
+        self.unread_snapshots: list[str] = []
         """Whether every snapshot that was listed last could be read."""
         self._searched = False
         self._sought: set[str] = set()
@@ -201,7 +201,7 @@ class Objects:
             self._take_snapshot(name, found)
             self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
         self.cache.keep_only("snapshots", names)
-        self.read_everything = len(self._snapshots) == len(names)
+        self.unread_snapshots = sorted(names - self._snapshots.keys())
         return self.known_snapshots()
 
     def known_snapshots(self) -> list[Snapshot]:

@@ -126,9 +126,13 @@ class Vault:
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first, with their counts; those of other programs are marked foreign.
 
-        One listing, and one read for each that is not yet known. One that cannot be read is left out; check tells.
+        One listing, and one read for each that is not yet known. Those that cannot be read are left out: `unread`.
         """
         return self._objects.refresh_snapshots()
+
+    def unread(self) -> list[str]:
+        """The ids of snapshots that the last `snapshots` saw and could not read."""
+        return list(self._objects.unread_snapshots)
 
     def read_again(self, snapshot: Snapshot) -> Snapshot:
         """A snapshot as the storage has it now, not as we remember it: one read. Raises NotFound, Damaged."""

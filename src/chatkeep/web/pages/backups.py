@@ -122,12 +122,13 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
 def snapshots(request: HttpRequest, name: str) -> HttpResponse:
     """What can be restored from a place, the newest first, and the form to restore."""
     connection = opening.connection(name)
-    found, trouble = [], None
+    found, unread, trouble = [], [], None
     try:
         storage = opening.open_storage(connection, held.installation())
         try:
             vault = opening.open_vault(connection, storage, held.installation())
-            found = list(reversed(operations.snapshots(vault)))
+            found = operations.snapshots(vault)
+            unread = operations.unread(vault)
         finally:
             storage.close()
     except ChatkeepError as error:
@@ -135,6 +136,7 @@ def snapshots(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "connection": connection,
         "found": found,
+        "unread": unread,
         "trouble": trouble,
         "one_wanted": request.GET.get("conversation", ""),
         "formats": FORMATS,

@@ -31,6 +31,7 @@ test: .venv/for-test packages
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/pytest -n 2
+	CHATKEEP_TESTS=server $(BIN)/pytest -n 2
 
 fix: .venv/for-test
 	$(BIN)/ruff check --fix .
@@ -84,12 +85,14 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --onl
 	@touch $@
 
 # The tests drive a real browser, read our vaults with restic, hold the fake clouds against rclone, and measure beside
-# ripgrep.
+# ripgrep. A server is tested with a PostgreSQL of the tests' own, which Debian does not put on the path.
 packages:
 	@missing=; \
 	for need in chromium:chromium restic:restic rclone:rclone rg:ripgrep; do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; \
 	done; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+		missing="$$missing postgresql"; \
 	test -z "$$missing" || { $(install) && install_packages $$missing; }
 
 define install

@@ -7,14 +7,18 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
+import postgres
 from fakes.fixtures import dropbox_fake, google_fake, microsoft_fake
+from postgres import SERVER, Cluster
 
 __all__ = ["dropbox_fake", "google_fake", "microsoft_fake"]
 
@@ -25,37 +29,113 @@ settings.load_profile("untimed")
 _HOME = Path(tempfile.mkdtemp(prefix="chatkeep-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
-# Before Django is set up: the configuration reads the environment once.
-for _name in [name for name in os.environ if name.startswith("CHATKEEP_")]:
+ON_SERVERS_ALONE = {"server"}
+ON_BOTH = {"connections", "jobs"}
+"""The directories whose tests are asked of laptop and server alike."""
+ON_LAPTOPS_ALONE = {"jobs/test_killed.py", "jobs/test_laptop.py"}
+"""Files in them that are about app.sqlite3 and about locks on files."""
+
+# Before Django is set up: the configuration reads the environment once. Workers of xdist read CHATKEEP_TESTS as well.
+for _name in [name for name in os.environ if name.startswith("CHATKEEP_") and name != "CHATKEEP_TESTS"]:
     del os.environ[_name]
+os.environ.pop("DATABASE_URL", None)
 os.environ["CHATKEEP_HOME"] = str(_HOME)
+if SERVER:
+    os.environ["DATABASE_URL"] = "postgresql://chatkeep@/chatkeep?host=/nowhere"  # see `cluster`
+    os.environ["CHATKEEP_KEY"] = "a key of the tests that nobody else has"
+    os.environ["CHATKEEP_PUBLIC_URL"] = "http://127.0.0.1:8765"
 os.environ["DJANGO_SETTINGS_MODULE"] = "chatkeep.web.configuration"
 django.setup()
 # Processes that run tests beside this one would inherit it, and with it this data folder.
 del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Which directories are collected depends on what is asked about."""
+    here = Path(__file__).parent
+    if collection_path == here or not collection_path.is_relative_to(here):
+        return None
+    path = collection_path.relative_to(here)
+    if SERVER:
+        return str(path) in ON_LAPTOPS_ALONE or path.parts[0] not in ON_SERVERS_ALONE | ON_BOTH or None
+    return path.parts[0] in ON_SERVERS_ALONE or None
+
+
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of these tests, whose database "chatkeep" DATABASE_URL names."""
     from django.db import connections
 
+    with postgres.running() as found:
+        os.environ["DATABASE_URL"] = found.url("chatkeep")
+        connections["default"].settings_dict["HOST"] = str(found.folder)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster, django_db_blocker: DjangoDbBlocker) -> str:
+    """The name of a database with all tables and no rows, to be copied: `cluster.fresh(template=template)`."""
+    name = postgres.database_of(cluster.fresh())
+    from chatkeep.connections import start
+
+    with django_db_blocker.unblock(), _database(name):
+        start.migrate()
+    return name
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
+    from django.db import connections
+
+    if SERVER:
+        request.getfixturevalue("cluster")
+        return
     connections.databases["default"]["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
     connections["default"].settings_dict["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker) -> Iterator[Path]:
-    """A data folder of its own for a command that is run in this process, with an app.sqlite3 of its own."""
-    from django.db import connections
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The cluster goes as a whole."""
+    return SERVER
 
+
+@pytest.fixture
+def home(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: DjangoDbBlocker,
+    request: pytest.FixtureRequest,
+) -> Iterator[Path]:
+    """A data folder of its own for a command that is run in this process, with a database of its own."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("CHATKEEP_HOME", str(folder))
-    connection = connections["default"]
-    connection.close()
-    before = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = str(folder / "app.sqlite3")
-    with django_db_blocker.unblock():
+    name = str(folder / "app.sqlite3")
+    if SERVER:
+        found, template = request.getfixturevalue("cluster"), request.getfixturevalue("template")
+        url = found.fresh(template=template)
+        name = postgres.database_of(url)
+        monkeypatch.setenv("DATABASE_URL", url)
+    with django_db_blocker.unblock(), _database(name):
         yield folder
-        connection.close()
+
+
+@contextmanager
+def _database(name: str) -> Iterator[None]:
+    """The database of this process is another one while the block runs."""
+    from django.db import connections
+
+    connection = connections["default"]
+    before = connection.settings_dict["NAME"]
+    _leave(connection)
+    connection.settings_dict["NAME"] = name
+    yield
+    _leave(connection)
     connection.settings_dict["NAME"] = before
+
+
+def _leave(connection: Any) -> None:
+    connection.close()
+    if connection.vendor == "postgresql":
+        connection.close_pool()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -116,12 +117,16 @@ print(opening.means_of(Connection.objects.get(), here).access.token())
 """
 
 
+SERVERS = ("DATABASE_URL", "CHATKEEP_KEY", "CHATKEEP_PUBLIC_URL")
+
+
 def test_several_processes_that_find_the_token_stale_refresh_it_once(
     row: Connection, here: Installation, cloud: Cloud, tmp_path: Path
 ) -> None:
     given = [str(here.home), str(database.settings_dict["NAME"]), cloud.url]
     environment = {"CHATKEEP_HOME": str(tmp_path / "other"), "DJANGO_SETTINGS_MODULE": "chatkeep.web.configuration"}
     environment |= {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": "/usr/bin:/bin"}
+    environment |= {name: os.environ[name] for name in SERVERS if name in os.environ}
     asking = [
         subprocess.Popen(
             [sys.executable, "-c", ASKING, *given],

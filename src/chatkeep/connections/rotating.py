@@ -36,9 +36,11 @@ def replace_secret(secrets: Secrets) -> int:
 
 def _rows() -> Iterator[tuple[models.Model, str, str]]:
     for model, fields in SEALED.items():
-        for row in model._default_manager.iterator():
-            for field, place in fields.items():
-                yield row, field, place
+        last = 0
+        # Held until all is sealed anew: nobody writes a value in between that would be lost.
+        while rows := list(model._default_manager.select_for_update().filter(pk__gt=last).order_by("pk")[:500]):
+            yield from ((row, field, place) for row in rows for field, place in fields.items())
+            last = rows[-1].pk
 
 
 def _seal_anew(row: models.Model, field: str, place: str, safe: Safe) -> bool:

@@ -7,9 +7,8 @@ answer only to names they know (against DNS rebinding, on loopback too).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
+from chatkeep.connections.database import configured
 from chatkeep.connections.secret import read_secret
 from chatkeep.settings import Settings
 
@@ -57,35 +56,7 @@ TEMPLATES = [
         },
     }
 ]
-
-
-def _postgresql(url: str) -> dict[str, Any]:
-    """What the address of a PostgreSQL says; what stands behind its "?" is for the driver, like sslmode."""
-    address = urlsplit(url)
-    options = dict(parse_qsl(address.query))
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(address.path.removeprefix("/")),
-        "USER": unquote(address.username or ""),
-        "PASSWORD": unquote(address.password or ""),
-        "HOST": options.pop("host", unquote(address.hostname or "")),
-        "PORT": str(address.port or options.pop("port", "")),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "chatkeep", **options},
-    }
-
-
-_SQLITE = {
-    "ENGINE": "django.db.backends.sqlite3",
-    "NAME": CHATKEEP.home / "app.sqlite3",
-    "OPTIONS": {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-    },
-}
-DATABASES = {"default": _postgresql(CHATKEEP.database_url) if CHATKEEP.is_server else _SQLITE}
+DATABASES = {"default": configured(CHATKEEP.database_url, CHATKEEP.home)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = CHATKEEP.zone

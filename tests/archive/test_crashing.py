@@ -101,7 +101,7 @@ def test_when_the_index_fails_nobody_else_may_write_before_the_files_are_settled
         return settle(self)
 
     with Archive.open(tmp_path) as archive:
-        monkeypatch.setattr(index, "put_in_all", fail)
+        monkeypatch.setattr(index.Fts5, "put_in", fail)
         monkeypatch.setattr(Files, "settle", settle_slowly)
         with pytest.raises(sqlite3.IntegrityError):
             take(archive, talk("sea", ["boats"]))
@@ -146,6 +146,6 @@ def test_many_small_changes_leave_few_pieces_of_the_index(tmp_path: Path) -> Non
         take(archive, *(talk(f"talk {number}", ["peas"]) for number in range(50)))
         for number in range(60):
             archive.edit(talk(f"talk {number % 50}").id, "title", f"Title {number}")
-        assert index.segments(archive._db) < 20
+        assert index.Fts5(archive._db).segments() < 20
         assert archive.search("title").total == 50
         assert archive.check() == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archive.talks import PEOPLE, said, take, talk
 from chatkeep import views
-from chatkeep.archive import Archive, index
+from chatkeep.archive import Archive
 from chatkeep.model import Conversation
 from chatkeep.selection import Selection
 
@@ -75,7 +75,7 @@ def do(archive: Archive, name: str, value: object) -> None:
     elif name == "reindex":
         archive.reindex()
     elif name == "join":
-        while index.merge_some(archive._db, index.tables(archive._db)[0], 1):
+        while archive._db.index.join_some():
             pass
     elif ids and name in ("trashed", "title", "project"):
         archive.edit(ids[0], name, value)

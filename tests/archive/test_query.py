@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkeep.archive.highlight import folded, pattern, snippet
+from chatkeep.archive.index import table
 from chatkeep.archive.query import FIELDS, MOST_TERMS, Query, Term, parse
-from chatkeep.archive.schema import index_table
 from chatkeep.archive.words import treated
 from chatkeep.errors import WrongUse
 
@@ -33,7 +33,7 @@ def understood(typed: str) -> Query | None:
 @pytest.fixture(scope="module")
 def index() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.execute(index_table("found"))
+    connection.execute(table("found"))
     connection.execute("INSERT INTO found(rowid, text) VALUES (1, 'garden')")
     return connection
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ import msgspec
 
 from chatkeep.archive import choosing, finding
 from chatkeep.archive.choosing import Conditions
-from chatkeep.archive.schema import connect, prepare, snapshot, transaction
+from chatkeep.archive.database import Database, Store, snapshot, transaction
 from chatkeep.archive.values import (
     Applied,
     Attachment,
@@ -58,13 +56,14 @@ class Archive:
     - Nothing here reads a clock or a network except for the times on receipts.
     """
 
-    def __init__(self, folder: Path, archive_id: str, device: str) -> None:
+    def __init__(self, folder: Path, archive_id: str, device: str, store: Store) -> None:
         self.folder = folder
         self.id = archive_id
         self.device = device
-        self._path = folder / "archive.sqlite3"
+        self._store = store
+        self._key = store.key
         self._local = threading.local()
-        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._connections: dict[threading.Thread, Database] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -73,10 +72,12 @@ class Archive:
 
         Raises VaultTooNew when a later version wrote it, Damaged when the file is no archive.
         """
+        from chatkeep.archive import schema
+
         folder.mkdir(parents=True, exist_ok=True)
-        archive = cls(folder, archive_id, device)
-        prepare(archive._path)
-        return archive
+        path = folder / "archive.sqlite3"
+        schema.prepare(path)
+        return cls(folder, archive_id, device, schema.File(path, archive_id))
 
     def close(self) -> None:
         """Lets go of the files. Closing twice is no error."""
@@ -95,11 +96,11 @@ class Archive:
         self.close()
 
     @property
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> Database:
         """This thread's connection."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        found: Database | None = getattr(self._local, "connection", None)
         if found is None:
-            found = connect(self._path)
+            found = self._store.connect()
             self._local.connection = found
             with self._lock:
                 for thread in [thread for thread in self._connections if not thread.is_alive()]:
@@ -112,7 +113,7 @@ class Archive:
 
         files = self._files()
         files.sweep()
-        return Writer(self._path, self.id, files, device=self.device)
+        return Writer(self._store, files, device=self.device)
 
     def _files(self) -> Files:
         from chatkeep.archive.files import Files
@@ -141,7 +142,7 @@ class Archive:
         files = self._files()
         kept = Kept(*files.keep(stream))
         with transaction(self._db):
-            self._db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", files.settle())
+            self._db.executemany("INSERT INTO attachments VALUES (?, ?) ON CONFLICT DO NOTHING", files.settle())
         return kept
 
     def apply(
@@ -185,7 +186,7 @@ class Archive:
     def receipts(self) -> list[Receipt]:
         """The receipts of all operations, the latest first."""
         rows = self._db.execute(
-            "SELECT number, body, undone_at FROM receipts WHERE archive = ? ORDER BY number DESC", (self.id,)
+            "SELECT number, body, undone_at FROM receipts WHERE archive = ? ORDER BY number DESC", (self._key,)
         )
         return [_receipt(*row) for row in rows]
 
@@ -193,7 +194,7 @@ class Archive:
         """One receipt. Raises NotFound."""
         found = self._db.execute(
             "SELECT number, body, undone_at FROM receipts WHERE archive = ? AND number = ?",
-            (self.id, int(id) if id.isascii() and id.isdigit() and len(id) < 19 else 0),
+            (self._key, int(id) if id.isascii() and id.isdigit() and len(id) < 19 else 0),
         ).fetchone()
         if found is None:
             raise NotFound(f"There is no receipt {id}")
@@ -215,11 +216,11 @@ class Archive:
 
     def _chosen(self, selection: Selection) -> Conditions:
         conditions = Conditions()
-        conditions.add("d.archive = ?", self.id)
+        conditions.add("d.archive = ?", self._key)
         conditions.add("d.trashed = ?", selection.trashed)
-        conditions.select(self._db, self.id, selection)
+        conditions.select(self._db, self._key, selection)
         if selection.query:
-            condition, values = finding.matching_documents(self._db, self.id, selection.query)
+            condition, values = finding.matching_documents(self._db, self._key, selection.query)
             conditions.add(condition, *values)
         return conditions
 
@@ -238,9 +239,10 @@ class Archive:
 
     def revisions(self, ids: Iterable[str]) -> dict[str, str]:
         """The revisions of those conversations that are here, by id. ids: whole ones."""
-        rows = self._db.execute(
-            "SELECT id, revision FROM documents WHERE archive = ? AND id IN (SELECT value FROM json_each(?))",
-            (self.id, json.dumps(list(ids))),
+        db = self._db
+        rows = db.execute(
+            f"SELECT id, revision FROM documents WHERE archive = ? AND id IN (SELECT value FROM {db.texts})",
+            (self._key, db.many(ids)),
         )
         return dict(rows.fetchall())
 
@@ -257,7 +259,7 @@ class Archive:
         return choosing.facets(self._db, self._chosen(selection))
 
     def _resolve(self, id: str) -> tuple[int, str]:
-        return choosing.resolve(self._db, self.id, id)
+        return choosing.resolve(self._db, self._key, id)
 
     def document(self, id: str) -> bytes:
         """The canonical bytes of a conversation. id: all of it, or enough to be unique. Raises NotFound, WrongUse."""
@@ -310,7 +312,7 @@ class Archive:
         """
         with snapshot(self._db):
             return finding.search(
-                self._db, self.id, query, selection=selection, limit=limit, offset=offset, group=group, hidden=hidden
+                self._db, self._key, query, selection=selection, limit=limit, offset=offset, group=group, hidden=hidden
             )
 
     def reindex(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Reindexed:
@@ -320,7 +322,8 @@ class Archive:
         """
         from chatkeep.archive import checking
 
-        return checking.reindex(self._path, progress)
+        with contextlib.closing(self._store.connect()) as db:
+            return checking.reindex(db, progress)
 
     # -------------------------------------------------------------- attachments
 
@@ -351,7 +354,7 @@ class Archive:
             "SELECT DISTINCT n.sha256, coalesce(a.size, 0), a.sha256 IS NOT NULL FROM needs n "
             "JOIN documents d ON d.number = n.document LEFT JOIN attachments a ON a.sha256 = n.sha256 "
             "WHERE d.archive = ? ORDER BY n.sha256",
-            (self.id,),
+            (self._key,),
         )
         for sha256, size, is_held in rows:
             yield sha256, size, bool(is_held)
@@ -361,7 +364,7 @@ class Archive:
     def entries(self) -> Iterator[Entry]:
         """Every conversation with its revision, by id; those in the trash too."""
         for row in self._db.execute(
-            "SELECT id, revision, updated_at FROM documents WHERE archive = ? ORDER BY id", (self.id,)
+            "SELECT id, revision, updated_at FROM documents WHERE archive = ? ORDER BY id", (self._key,)
         ):
             yield Entry(*row)
 
@@ -373,7 +376,7 @@ class Archive:
         found = self._db.execute(
             "SELECT c.frames, c.data, d.bytes FROM documents d JOIN contents c ON c.document = d.number "
             "WHERE d.archive = ? AND d.id = ?",
-            (self.id, id),
+            (self._key, id),
         ).fetchone()
         if found is None:
             raise NotFound(f"There is no conversation {id}")
@@ -383,7 +386,7 @@ class Archive:
     @property
     def number(self) -> int:
         """The number of the last change."""
-        found = self._db.execute("SELECT change FROM counters WHERE archive = ?", (self.id,)).fetchone()
+        found = self._db.execute("SELECT change FROM counters WHERE archive = ?", (self._key,)).fetchone()
         return int(found[0]) if found else 0
 
     def changes_since(self, number: int, *, limit: int | None = None) -> list[Change]:
@@ -394,38 +397,43 @@ class Archive:
         rows = self._db.execute(
             "SELECT change, id, revision FROM documents WHERE archive = ?1 AND change > ?2 UNION ALL "
             "SELECT change, id, '' FROM removed WHERE archive = ?1 AND change > ?2 ORDER BY change LIMIT ?3",
-            (self.id, number, -1 if limit is None else limit),
+            (self._key, number, choosing.ALL if limit is None else limit),
         )
         return [Change(*row) for row in rows]
 
     def tombstones(self) -> Iterator[tuple[str, bytes]]:
         """What was taken away from conversations, or that they were deleted or erased, by id."""
-        yield from self._db.execute("SELECT id, data FROM tombstones WHERE archive = ? ORDER BY id", (self.id,))
+        yield from self._db.execute("SELECT id, data FROM tombstones WHERE archive = ? ORDER BY id", (self._key,))
 
     def marked_since(self, number: int) -> list[str]:
         """The ids of conversations from which something was taken away, or brought back, after a change."""
-        rows = self._db.execute("SELECT id FROM tombstones WHERE archive = ? AND change > ?", (self.id, number))
+        rows = self._db.execute("SELECT id FROM tombstones WHERE archive = ? AND change > ?", (self._key, number))
         return sorted(id for (id,) in rows)
 
     def set_cursor(self, name: str, value: str) -> None:
         """Notes a place by itself; see `cursor`."""
         with transaction(self._db):
-            self._db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (self.id, name, value))
+            self._db.execute(
+                "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (archive, name) DO UPDATE SET value = excluded.value",
+                (self._key, name, value),
+            )
 
     def cursors(self, beginning: str) -> dict[str, str]:
         """All noted places whose names begin so."""
-        rows = self._db.execute("SELECT name, value FROM cursors WHERE archive = ?", (self.id,))
+        rows = self._db.execute("SELECT name, value FROM cursors WHERE archive = ?", (self._key,))
         return {name: value for name, value in rows if name.startswith(beginning)}
 
     def cursor(self, name: str) -> str:
         """A place that a sync has noted (see `apply`); "" if it has not."""
-        found = self._db.execute("SELECT value FROM cursors WHERE archive = ? AND name = ?", (self.id, name)).fetchone()
+        found = self._db.execute(
+            "SELECT value FROM cursors WHERE archive = ? AND name = ?", (self._key, name)
+        ).fetchone()
         return str(found[0]) if found else ""
 
     def counts(self) -> Counts:
         conversations, messages, size = self._db.execute(
             "SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(bytes), 0) FROM documents WHERE archive = ?",
-            (self.id,),
+            (self._key,),
         ).fetchone()
         attachments, more = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM attachments").fetchone()
         return Counts(conversations, messages, attachments, size + more)
@@ -469,7 +477,7 @@ class Archive:
         """What devices did differently and nobody has looked at. settled: also what somebody has."""
         from chatkeep.archive import conflicts
 
-        return conflicts.listed(self._db, self.id, settled=settled)
+        return conflicts.listed(self._db, self._key, settled=settled)
 
     def settle(self, id: str, message: str = "", *, choose: str = "") -> None:
         """Settles a conflict. choose: `raw` of the version to be shown; "" keeps both, or the conversation.
@@ -501,7 +509,7 @@ class Archive:
         """What is wrong with the archive; nothing, usually. Reads all of it but the bytes of attachments."""
         from chatkeep.archive import checking
 
-        return checking.check(self._db, self.id, self._files())
+        return checking.check(self._db, self._files())
 
 
 def _receipt(number: int, body: bytes, undone_at: str) -> Receipt:

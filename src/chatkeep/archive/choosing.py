@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Iterator
 
 import msgspec
 
+from chatkeep.archive.database import Database, Key
 from chatkeep.archive.values import Facets, Listed
 from chatkeep.errors import NotFound, WrongUse
 from chatkeep.selection import Selection
@@ -17,6 +16,7 @@ _COLUMNS = (
     "preview, attachments"
 )
 _SHORTEST_PREFIX = 4
+ALL = 1 << 62
 
 
 class Conditions:
@@ -34,26 +34,27 @@ class Conditions:
         self.values += values
 
     def sql(self) -> str:
-        return " AND ".join(f"({part})" for part in self._parts) or "1"
+        return " AND ".join(f"({part})" for part in self._parts) or "TRUE"
 
-    def select(self, db: sqlite3.Connection, archive: str, selection: Selection) -> None:
+    def select(self, db: Database, archive: Key, selection: Selection) -> None:
         """Adds what a selection says of a conversation (d), except its query and whether it is in the trash."""
         if selection.ids:
             ids = [resolve(db, archive, id)[1] for id in selection.ids]
-            self.add("d.id IN (SELECT value FROM json_each(?))", json.dumps(ids))
+            self.add(f"d.id IN (SELECT value FROM {db.texts})", db.many(ids))
         for column in ("platform", "project"):
             if values := getattr(selection, column + "s"):
-                self.add(f"d.{column} IN (SELECT value FROM json_each(?))", json.dumps(values))
+                self.add(f"d.{column} IN (SELECT value FROM {db.texts})", db.many(values))
         if selection.labels:
             self.add(
-                "EXISTS (SELECT 1 FROM json_each(d.labels) l JOIN json_each(?) w ON l.value = w.value)",
-                json.dumps(selection.labels),
+                f"EXISTS (SELECT 1 FROM {db.labels} l WHERE l.value IN (SELECT value FROM {db.texts}))",
+                db.many(selection.labels),
             )
         if selection.people:
             numbers = [number for name in selection.people for number in people_like(db, archive, name)]
             self.add(
-                "d.number IN (SELECT document FROM takes_part WHERE person IN (SELECT value FROM json_each(?)))",
-                json.dumps(numbers),
+                "EXISTS (SELECT 1 FROM takes_part WHERE document = d.number "
+                f"AND person IN (SELECT value FROM {db.numbers}))",
+                db.many(numbers),
             )
         if selection.begins:
             self.add("d.last_at >= ?", selection.begins)
@@ -61,7 +62,7 @@ class Conditions:
             self.add("d.first_at < ? AND d.first_at != ''", selection.ends)
 
 
-def resolve(db: sqlite3.Connection, archive: str, id: str) -> tuple[int, str]:
+def resolve(db: Database, archive: Key, id: str) -> tuple[int, str]:
     """Number and id of the conversation with an id, an alias, or the beginning of one. Raises NotFound, WrongUse."""
     found = db.execute("SELECT number, id FROM documents WHERE archive = ? AND id = ?", (archive, id)).fetchone()
     if found is None:
@@ -83,7 +84,7 @@ def resolve(db: sqlite3.Connection, archive: str, id: str) -> tuple[int, str]:
     return int(found[0]), str(found[1])
 
 
-def people_like(db: sqlite3.Connection, archive: str, name: str) -> list[int]:
+def people_like(db: Database, archive: Key, name: str) -> list[int]:
     """The numbers of participants whose id, role or name is this, or whose name has a word that begins with it."""
     wanted = name.casefold().strip()
     found = []
@@ -103,16 +104,16 @@ def listed(row: tuple[object, ...]) -> Listed:
     return Listed(**values, **flags, labels=labels)  # type: ignore[arg-type]
 
 
-def listing(db: sqlite3.Connection, conditions: Conditions, *, limit: int | None, offset: int) -> Iterator[Listed]:
+def listing(db: Database, conditions: Conditions, *, limit: int | None, offset: int) -> Iterator[Listed]:
     for row in db.execute(
         f"SELECT {_COLUMNS} FROM documents d WHERE {conditions.sql()} ORDER BY last_at DESC, id LIMIT ? OFFSET ?",
-        (*conditions.values, -1 if limit is None else limit, offset),
+        (*conditions.values, ALL if limit is None else limit, offset),
     ):
         yield listed(row)
 
 
 def page(
-    db: sqlite3.Connection, conditions: Conditions, *, limit: int, after: tuple[str, str] | None
+    db: Database, conditions: Conditions, *, limit: int, after: tuple[str, str] | None
 ) -> tuple[list[Listed], tuple[str, str] | None]:
     """The next of the list behind a place, and the place where this part ends; None when nothing is behind it."""
     if after is not None:
@@ -125,11 +126,11 @@ def page(
     return found, (str(rows[limit - 1][0]), found[-1].id) if len(rows) > limit else None
 
 
-def one_listed(db: sqlite3.Connection, number: int) -> Listed:
+def one_listed(db: Database, number: int) -> Listed:
     return listed(db.execute(f"SELECT {_COLUMNS} FROM documents WHERE number = ?", (number,)).fetchone())
 
 
-def numbers(db: sqlite3.Connection, conditions: Conditions) -> list[int]:
+def numbers(db: Database, conditions: Conditions) -> list[int]:
     """The numbers of the chosen documents in the order of lists."""
     return [
         number
@@ -139,7 +140,7 @@ def numbers(db: sqlite3.Connection, conditions: Conditions) -> list[int]:
     ]
 
 
-def facets(db: sqlite3.Connection, conditions: Conditions) -> Facets:
+def facets(db: Database, conditions: Conditions) -> Facets:
     def counted(column: str, source: str) -> dict[str, int]:
         return dict(
             db.execute(
@@ -152,5 +153,5 @@ def facets(db: sqlite3.Connection, conditions: Conditions) -> Facets:
     return Facets(
         counted("d.platform", "documents d"),
         counted("d.project", "documents d"),
-        counted("l.value", "documents d JOIN json_each(d.labels) l"),
+        counted("l.value", f"documents d CROSS JOIN {db.labels} l"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-ROW_BITS = 24  # of a row number: those below the month
+LAST_MONTH = 8191  # in the year 2652; what is said to be later is counted in it
 VISIBLE, ATTACHED, TITLE = 1, 2, 4  # flags of a message row
 TEXT, HIDDEN, TITLED, SPECIAL = 0, 1, 2, 4  # kinds of a text row; SPECIAL is added to one of the others
 
@@ -15,7 +15,7 @@ def _month(text: str) -> int:
         year, number = int(text[:4]), int(text[5:7])
     except ValueError:
         return 0
-    return max((year - 1970) * 12 + number, 1)
+    return min(max((year - 1970) * 12 + number, 1), LAST_MONTH)
 
 
 def month(when: str) -> int:

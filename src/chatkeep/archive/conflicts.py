@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 from chatkeep import views
 from chatkeep.archive import tombstones
-from chatkeep.archive.schema import transaction
+from chatkeep.archive.database import Database, Key, transaction
 from chatkeep.archive.values import Conflict
 from chatkeep.archive.writing import Writer, read_document
 from chatkeep.errors import NotFound
@@ -16,12 +15,12 @@ from chatkeep.model import Conversation, decode
 _TEXT = 400  # characters of a version that are shown
 
 
-def listed(db: sqlite3.Connection, archive: str, *, settled: bool) -> list[Conflict]:
+def listed(db: Database, archive: Key, *, settled: bool) -> list[Conflict]:
     """The conflicts of conversations that are there, by id. settled: also those that somebody has settled."""
     return [*_of_versions(db, archive, settled=settled), *_returned(db, archive)]
 
 
-def _of_versions(db: sqlite3.Connection, archive: str, *, settled: bool) -> Iterator[Conflict]:
+def _of_versions(db: Database, archive: Key, *, settled: bool) -> Iterator[Conflict]:
     rows = db.execute(
         "SELECT c.id, c.message, c.host, c.settled FROM conflicts c JOIN documents d USING (archive, id) "
         "WHERE c.archive = ? AND (c.settled = '' OR ?) ORDER BY c.id, c.message",
@@ -44,7 +43,7 @@ def _versions(conversation: Conversation, message: str) -> list[tuple[str, str]]
     return [(one.raw, views.plain_text(one)[:_TEXT]) for one in (found, *found.previous)]
 
 
-def _returned(db: sqlite3.Connection, archive: str) -> Iterator[Conflict]:
+def _returned(db: Database, archive: Key) -> Iterator[Conflict]:
     rows = db.execute(
         "SELECT t.id, d.title FROM tombstones t JOIN documents d USING (archive, id) WHERE t.archive = ? ORDER BY t.id",
         (archive,),

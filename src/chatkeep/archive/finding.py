@@ -8,16 +8,15 @@ could say how often a word occurs in all only by walking through all of it.
 from __future__ import annotations
 
 import heapq
-import json
 import math
 import re
-import sqlite3
 from dataclasses import dataclass, replace
 
 from chatkeep.archive import index
 from chatkeep.archive import query as queries
 from chatkeep.archive.choosing import Conditions, people_like
-from chatkeep.archive.codes import ROW_BITS, TITLED, month
+from chatkeep.archive.codes import TITLED, month
+from chatkeep.archive.database import Database, Key
 from chatkeep.archive.highlight import pattern, snippet
 from chatkeep.archive.query import Query
 from chatkeep.archive.values import Found, Hit
@@ -39,8 +38,8 @@ class _Matches:
 
 
 def search(
-    db: sqlite3.Connection,
-    archive: str,
+    db: Database,
+    archive: Key,
     text: str,
     *,
     selection: Selection,
@@ -63,11 +62,11 @@ def search(
     return Found(found.total, found.exact, hits)
 
 
-def matching_documents(db: sqlite3.Connection, archive: str, text: str) -> tuple[str, list[object]]:
+def matching_documents(db: Database, archive: Key, text: str) -> tuple[str, list[object]]:
     """A condition on `documents.number`: conversations in which a query is found."""
     source = _source(db, archive, queries.parse(text), Selection(), hidden=False)
     if source is None:
-        return "0", []
+        return "FALSE", []
     return f"number IN (SELECT m.document FROM ({source.sql}) s {source.joined})", source.values
 
 
@@ -91,25 +90,21 @@ class _Source:
         return [*self.sql_values, *self.conditions.values]
 
 
-def _source(
-    db: sqlite3.Connection, archive: str, query: Query, selection: Selection, *, hidden: bool
-) -> _Source | None:
+def _source(db: Database, archive: Key, query: Query, selection: Selection, *, hidden: bool) -> _Source | None:
     """Where the matches come from; None when nothing is asked for."""
     people = [([index.tag("a", one) for one in people_like(db, archive, name)], no) for name, no in query.people]
-    expression = query.expression(hidden=hidden, tags=[*people, *_tags(query, selection)])
-    if not expression and not query.has_filters:
-        return None
     begins, ends = max(query.begins, selection.begins), min(filter(None, (query.ends, selection.ends)), default="")
+    span = _row_range(db, begins, ends)
+    matching = db.index.matching(query, [*people, *_tags(query, selection)], hidden=hidden, span=span)
+    if matching is None and not query.has_filters:
+        return None
     conditions = _conditions(db, archive, query, selection)
     if begins:
         conditions.add("m.sent_at >= ?", begins)
     if ends:
         conditions.add("m.sent_at < ? AND m.sent_at != ''", ends)
-    span = _row_range(begins, ends)
-    if expression:
-        table = index.tables(db)[0]
-        sql = f"SELECT rowid AS row FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid DESC"
-        return _Source(sql, [expression, *span], conditions)
+    if matching is not None:
+        return _Source(*matching, conditions)
     _without_words(db, archive, query, selection, conditions)
     if not hidden:
         conditions.add("m.flags & 1 != 0")
@@ -129,29 +124,27 @@ def _tags(query: Query, selection: Selection) -> list[tuple[list[str], bool]]:
     return groups
 
 
-def _conditions(db: sqlite3.Connection, archive: str, query: Query, selection: Selection) -> Conditions:
+def _conditions(db: Database, archive: Key, query: Query, selection: Selection) -> Conditions:
     """What the index cannot tell, asked of each message (m) and its conversation (d)."""
     conditions = Conditions()
-    if db.execute("SELECT count(*) FROM counters").fetchone()[0] > 1:
+    if db.index.is_mixed():
         conditions.add("d.archive = ?", archive)
     for label, unwanted in query.labels:
         conditions.add(
-            f"{'NOT ' if unwanted else ''}EXISTS (SELECT 1 FROM json_each(d.labels) WHERE lower(value) = lower(?))",
+            f"{'NOT ' if unwanted else ''}EXISTS (SELECT 1 FROM {db.labels} l WHERE lower(l.value) = lower(?))",
             label,
         )
     conditions.select(db, archive, replace(selection, platforms=(), projects=(), since="", until=""))
     return conditions
 
 
-def _without_words(
-    db: sqlite3.Connection, archive: str, query: Query, selection: Selection, conditions: Conditions
-) -> None:
+def _without_words(db: Database, archive: Key, query: Query, selection: Selection, conditions: Conditions) -> None:
     """The conditions that stand for the tags when there are no words: messages without texts count then as well."""
-    conditions.add("d.trashed = 0")
+    conditions.add("NOT d.trashed")
     for name, unwanted in query.people:
-        numbers = json.dumps(people_like(db, archive, name))
+        numbers = db.many(people_like(db, archive, name))
         conditions.add(
-            f"coalesce(m.person, 0) {'NOT ' if unwanted else ''}IN (SELECT value FROM json_each(?))", numbers
+            f"coalesce(m.person, 0) {'NOT ' if unwanted else ''}IN (SELECT value FROM {db.numbers})", numbers
         )
     for column, values in (("platform", query.platforms), ("project", query.projects)):
         for value, unwanted in values:
@@ -161,7 +154,7 @@ def _without_words(
     conditions.select(db, archive, Selection(platforms=selection.platforms, projects=selection.projects))
 
 
-def _matches(db: sqlite3.Connection, source: _Source) -> _Matches:
+def _matches(db: Database, source: _Source) -> _Matches:
     if not source.conditions:
         rows = [row for (row,) in db.execute(f"{source.sql} LIMIT {COUNTED + 1}", source.sql_values)]
         return _Matches(rows[:COUNTED], min(len(rows), COUNTED), len(rows) <= COUNTED)
@@ -178,17 +171,18 @@ def _matches(db: sqlite3.Connection, source: _Source) -> _Matches:
     return _Matches(rows[:COUNTED], min(len(rows), COUNTED), complete)
 
 
-def _row_range(begins: str, ends: str) -> tuple[int, int]:
+def _row_range(db: Database, begins: str, ends: str) -> tuple[int, int]:
     """The row numbers that can have times in between: those of the months, and none without a time."""
     if not begins and not ends:
-        return 0, 1 << 62
-    return max(month(begins), 1) << ROW_BITS, (month(ends) + 1) << ROW_BITS if ends else 1 << 62
+        return db.first, db.last
+    first = (db.months + max(month(begins), 1)) << db.row_bits
+    return first, (db.months + month(ends) + 1) << db.row_bits if ends else db.last
 
 
 # ------------------------------------------------------------------ ranking
 
 
-def _ranked(db: sqlite3.Connection, query: Query, rows: list[int]) -> list[tuple[float, int]]:
+def _ranked(db: Database, query: Query, rows: list[int]) -> list[tuple[float, int]]:
     """(score, row) of each row: more occurrences of rarer words in shorter texts are better."""
     tests = [_test(term.text) for term in query.wanted if term.expression]
     if not tests:
@@ -197,8 +191,8 @@ def _ranked(db: sqlite3.Connection, query: Query, rows: list[int]) -> list[tuple
     both = list(zip(tests, weights, strict=True))
     scored = []
     for row, kind, text in db.execute(
-        f"SELECT row, kind, substr(text, 1, {_READ}) FROM json_each(?) CROSS JOIN texts ON row = value",
-        (json.dumps(rows),),
+        f"SELECT row, kind, substr(text, 1, {_READ}) FROM {db.numbers} CROSS JOIN texts WHERE row = value",
+        (db.many(rows),),
     ):
         low = text.lower()
         norm = 0.3 + 0.9 * len(low) / _LENGTH
@@ -214,21 +208,14 @@ def _test(text: str) -> str:
     return max(re.split(r"\s+", text.lower()), key=len)
 
 
-def _weights(db: sqlite3.Connection, query: Query) -> list[float]:
+def _weights(db: Database, query: Query) -> list[float]:
     """How much each word says: less if it is common."""
-    table = index.tables(db)[0]
-    result = []
-    for term in query.wanted:
-        if expression := term.expression:
-            count = db.execute(
-                f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT {COUNTED})", (expression,)
-            ).fetchone()[0]
-            result.append(math.log(1 + 20 * COUNTED / (1 + count)))
-    return result
+    counts = [db.index.count(term, COUNTED) for term in query.wanted if term.expression]
+    return [math.log(1 + 20 * COUNTED / (1 + count)) for count in counts]
 
 
 def _grouped(
-    db: sqlite3.Connection,
+    db: Database,
     query: Query,
     found: _Matches,
     ranked: list[tuple[float, int]],
@@ -240,8 +227,8 @@ def _grouped(
     count: dict[int, int] = {}
     documents = dict(
         db.execute(
-            "SELECT row, document FROM json_each(?) CROSS JOIN messages ON row = value",
-            (json.dumps([row for _, row in ranked]),),
+            f"SELECT row, document FROM {db.numbers} CROSS JOIN messages WHERE row = value",
+            (db.many(row for _, row in ranked),),
         )
     )
     for score, row in ranked:
@@ -254,16 +241,17 @@ def _grouped(
     return Found(len(best), found.exact and len(found.rows) <= RANKED, hits)
 
 
-def _hits(db: sqlite3.Connection, query: Query, rows: list[int], others: dict[int, int] | None = None) -> list[Hit]:
+def _hits(db: Database, query: Query, rows: list[int], others: dict[int, int] | None = None) -> list[Hit]:
     wanted = pattern(query)
     found = db.execute(
         "SELECT m.row, d.id, m.id, d.title, d.platform, coalesce(t.text, ''), "
         "m.sent_at, coalesce(p.name, ''), coalesce(p.role, ''), "
-        "coalesce(m.shown, -1) FROM json_each(?) CROSS JOIN messages m ON m.row = value "
+        f"coalesce(m.shown, -1) FROM {db.numbers} CROSS JOIN messages m "
         "JOIN documents d ON d.number = m.document LEFT JOIN texts t ON t.row = m.row "
-        "LEFT JOIN people p ON p.number = m.person",
-        (json.dumps(rows),),
+        "LEFT JOIN people p ON p.number = m.person WHERE m.row = value",
+        (db.many(rows),),
     )
+    by_row = {row: rest for row, *rest in found}
     return [
         Hit(
             conversation=document,
@@ -277,5 +265,6 @@ def _hits(db: sqlite3.Connection, query: Query, rows: list[int], others: dict[in
             position=shown,
             others=(others or {}).get(row, 0),
         )
-        for row, document, message, title, platform, text, sent_at, author, role, shown in found
+        for row in rows
+        for document, message, title, platform, text, sent_at, author, role, shown in [by_row[row]]
     ]

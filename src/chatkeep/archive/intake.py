@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,11 +12,11 @@ import msgspec
 
 from chatkeep import alignment
 from chatkeep.archive import haste, removing, tombstones, undoing
+from chatkeep.archive.database import Database, transaction
 from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
-from chatkeep.archive.schema import transaction
 from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Receipt
-from chatkeep.archive.writing import Put, Writer
+from chatkeep.archive.writing import SET_CURSOR, Put, Writer
 from chatkeep.errors import Problem
 from chatkeep.merge import merge, pieces, settle
 from chatkeep.model import Conversation, encode, revision
@@ -85,10 +83,10 @@ class Intake:
     def _begin(self) -> None:
         with transaction(self._writer.db):
             made = self._writer.db.execute(
-                "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?)",
+                "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?) RETURNING number",
                 (self._writer.archive, self._receipt.at, _ENCODE(self._receipt)),
             )
-            self._number = int(made.lastrowid or 0)
+            self._number = int(made.fetchone()[0])
             removed = "SELECT 1 FROM removed WHERE archive = ? LIMIT 1"
             # While nothing was ever removed, all that was taken before is still here.
             self._all_there = not self._writer.db.execute(removed, (self._writer.archive,)).fetchone()
@@ -180,10 +178,13 @@ class Intake:
     def _note_confirmed(self) -> None:
         confirmed, self._confirmed = self._confirmed, []
         if confirmed:
-            self._writer.execute(
-                "INSERT OR IGNORE INTO confirmed SELECT number, ?, json_extract(value, '$[1]') FROM json_each(?) "
-                "CROSS JOIN documents d ON d.archive = ? AND d.id = json_extract(value, '$[0]')",
-                (self._number, _ENCODE(confirmed).decode(), self._writer.archive),
+            rows = [(self._number, earlier, self._writer.archive, id) for id, earlier in confirmed]
+            self._writer.act(
+                lambda db: db.executemany(
+                    "INSERT INTO confirmed SELECT number, ?, ? FROM documents WHERE archive = ? AND id = ? "
+                    "ON CONFLICT DO NOTHING",
+                    rows,
+                )
             )
 
     def _taken_before(self, digest: bytes) -> tuple[int, Counted | None]:
@@ -219,7 +220,8 @@ class Intake:
         if digest and loaded.complete:
             self._digests[digest] = counted
             self._writer.execute(
-                "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO taken VALUES (?, ?, ?, ?, ?) ON CONFLICT (archive, importer, digest) "
+                "DO UPDATE SET receipt = excluded.receipt, counts = excluded.counts",
                 (self._writer.archive, self._importer, digest, self._number, _ENCODE(counted)),
             )
         self._writer.pace()
@@ -324,7 +326,7 @@ class Intake:
 
     def set_cursors(self, cursors: Mapping[str, str]) -> None:
         for name, value in cursors.items():
-            self._writer.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (self._writer.archive, name, value))
+            self._writer.execute(SET_CURSOR, (self._writer.archive, name, value))
 
     def _replace(self, new: Conversation) -> Outcome:
         known, tombstone = self._writer.known(new.id), self._tombstone(new.id)
@@ -345,7 +347,7 @@ class Intake:
         """What stands in the place of a conversation; the pieces it does not have are marked as replaced."""
         names, archive, device = pieces(stored) - pieces(new), self._writer.archive, self._writer.device
 
-        def replaced(db: sqlite3.Connection) -> None:
+        def replaced(db: Database) -> None:
             tombstones.add(db, archive, new.id, names, tombstones.REPLACED, device)
             removing.forget_taken(db, archive, new.id)
 
@@ -366,7 +368,8 @@ class Intake:
         for id in [alias[0]] if alias else self._candidates(new):
             if self._writer.known(id) and (aligned := alignment.align(self._writer.load(id), new)) is not None:
                 self._writer.execute(
-                    "INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)", (self._writer.archive, new.id, aligned.id)
+                    "INSERT INTO aliases VALUES (?, ?, ?) ON CONFLICT (archive, alias) DO UPDATE SET id = excluded.id",
+                    (self._writer.archive, new.id, aligned.id),
                 )
                 return aligned
         return new
@@ -377,11 +380,13 @@ class Intake:
         if not found:
             return []
         self._writer.flush_prints()
-        shared = self._writer.reader.execute(
-            "SELECT id FROM (SELECT document, count(*) AS shared FROM json_each(?) CROSS JOIN prints "
-            "ON print = value GROUP BY document) JOIN documents ON number = document "
-            "WHERE archive = ? AND platform = ? ORDER BY shared DESC, number LIMIT ?",
-            (json.dumps(found), self._writer.archive, new.platform, _CANDIDATES),
+        db = self._writer.reader
+        shared = db.execute(
+            f"SELECT id FROM (SELECT document, count(*) AS shared FROM {db.numbers} CROSS JOIN prints "
+            "WHERE print = value AND document > ? AND document < ? GROUP BY document) AS s "
+            "JOIN documents ON number = document WHERE archive = ? AND platform = ? "
+            "ORDER BY shared DESC, number LIMIT ?",
+            (db.many(found), db.first, db.last, self._writer.archive, new.platform, _CANDIDATES),
         )
         return [id for (id,) in shared]
 

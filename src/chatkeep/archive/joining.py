@@ -11,11 +11,11 @@ from functools import reduce
 from itertools import islice
 
 from chatkeep.archive import removing, tombstones, undoing
+from chatkeep.archive.database import transaction
 from chatkeep.archive.rows import prepare, unpack_frame
-from chatkeep.archive.schema import transaction
 from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Joined
-from chatkeep.archive.writing import Put, Writer
+from chatkeep.archive.writing import SET_CURSOR, Put, Writer
 from chatkeep.errors import Damaged, Problem
 from chatkeep.merge import CHOSEN, merge, news, pieces, without
 from chatkeep.model import Conversation, Message, decode
@@ -100,7 +100,8 @@ class Joining:
             if here - came and came - here:
                 self._joined.conflicts.append((both.id, message.id))
                 self._writer.execute(
-                    "INSERT OR REPLACE INTO conflicts VALUES (?, ?, ?, ?, '')",
+                    "INSERT INTO conflicts VALUES (?, ?, ?, ?, '') ON CONFLICT (archive, id, message) "
+                    "DO UPDATE SET host = excluded.host, settled = ''",
                     (self._writer.archive, both.id, message.id, self.host),
                 )
         for field in both.user.keys() - {name for name in mine.user if mine.user[name] == both.user.get(name)}:
@@ -162,7 +163,7 @@ class Joining:
                 free = self._apply_some(some)
                 if not more:
                     for name, value in cursors.items():
-                        db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", (archive, name, value))
+                        db.execute(SET_CURSOR, (archive, name, value))
             undoing.remove_files(self._writer, free)
 
     def _apply_some(self, ids: Iterable[str]) -> list[str]:

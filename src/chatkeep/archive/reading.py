@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Iterator
 
 import msgspec
 
 from chatkeep.archive import choosing
+from chatkeep.archive.database import Database
 from chatkeep.archive.rows import FRAME, GONE, unpack, unpack_frame
 from chatkeep.archive.values import Place, Window
 from chatkeep.errors import Damaged, NotFound
@@ -17,7 +17,7 @@ from chatkeep.model import Conversation, Message, Participant, decode
 _MESSAGE = msgspec.json.Decoder(Message)
 
 
-def document(db: sqlite3.Connection, number: int) -> bytes:
+def document(db: Database, number: int) -> bytes:
     """The canonical bytes of a conversation. Raises NotFound when it is gone."""
     found = db.execute("SELECT frames, data FROM contents WHERE document = ?", (number,)).fetchone()
     if found is None:
@@ -25,7 +25,7 @@ def document(db: sqlite3.Connection, number: int) -> bytes:
     return unpack(*found)
 
 
-def window(db: sqlite3.Connection, number: int, *, leaf: str, start: int, count: int) -> Window:
+def window(db: Database, number: int, *, leaf: str, start: int, count: int) -> Window:
     conversation = choosing.one_listed(db, number)
     shown, here = db.execute(
         "SELECT leaf, (SELECT count(*) FROM messages WHERE document = number AND shown IS NOT NULL) "
@@ -58,7 +58,7 @@ def window(db: sqlite3.Connection, number: int, *, leaf: str, start: int, count:
     )
 
 
-def _path(db: sqlite3.Connection, number: int, leaf: str) -> list[int]:
+def _path(db: Database, number: int, leaf: str) -> list[int]:
     """The positions from the root to a message. Raises NotFound."""
     parents: dict[int, int | None] = {}
     place: int | None = None
@@ -79,7 +79,7 @@ def _path(db: sqlite3.Connection, number: int, leaf: str) -> list[int]:
     return list(reversed(path))
 
 
-def place(db: sqlite3.Connection, number: int, message: str) -> Place:
+def place(db: Database, number: int, message: str) -> Place:
     """Where a message stands: on the path that is shown, else on the path through it to its newest end.
 
     Raises NotFound.
@@ -102,7 +102,7 @@ def place(db: sqlite3.Connection, number: int, message: str) -> Place:
     return Place(leaf=leaf, position=_path(db, number, leaf).index(at[0]))
 
 
-def _participants(db: sqlite3.Connection, number: int, messages: tuple[Message, ...]) -> tuple[Participant, ...]:
+def _participants(db: Database, number: int, messages: tuple[Message, ...]) -> tuple[Participant, ...]:
     found = db.execute(
         "SELECT id, name, role FROM takes_part JOIN people ON people.number = person WHERE document = ? ORDER BY id",
         (number,),
@@ -110,7 +110,7 @@ def _participants(db: sqlite3.Connection, number: int, messages: tuple[Message, 
     return tuple(Participant(id=id, name=name, role=role) for id, name, role in found)
 
 
-def _siblings(db: sqlite3.Connection, number: int, places: list[int]) -> list[list[str]]:
+def _siblings(db: Database, number: int, places: list[int]) -> list[list[str]]:
     """For each place, the ids of the messages with the same parent, if there are several."""
     if not places:
         return []
@@ -139,7 +139,7 @@ def _siblings(db: sqlite3.Connection, number: int, places: list[int]) -> list[li
 class _Pieces:
     """Messages of one document by their places, unpacking only the frames they stand in."""
 
-    def __init__(self, db: sqlite3.Connection, number: int) -> None:
+    def __init__(self, db: Database, number: int) -> None:
         self._db = db
         self._number = number
         frames = db.execute("SELECT frames FROM contents WHERE document = ?", (number,)).fetchone()
@@ -179,10 +179,8 @@ class _Pieces:
     def _read(self, frame: int) -> bytes:
         if self._lengths is None:
             return document(self._db, self._number)
-        with self._db.blobopen("contents", "data", self._number, readonly=True) as blob:
-            blob.seek(sum(self._lengths[:frame]))
-            return unpack_frame(blob.read(self._lengths[frame]))
+        return unpack_frame(self._db.piece(self._number, sum(self._lengths[:frame]), self._lengths[frame]))
 
 
-def _whole(db: sqlite3.Connection, number: int) -> Conversation:
+def _whole(db: Database, number: int) -> Conversation:
     return decode(document(db, number))

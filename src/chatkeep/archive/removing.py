@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
-from chatkeep.archive import index, tombstones
-from chatkeep.archive.schema import transaction
+from chatkeep.archive import tombstones
+from chatkeep.archive.database import Database, Key, transaction
 from chatkeep.archive.undoing import drop_unused, remove_files
 from chatkeep.archive.writing import Writer, read_document, remove_document
 from chatkeep.errors import NotFound
@@ -69,22 +68,24 @@ def erase(writer: Writer, ids: Collection[str]) -> int:
 
 def overwrite_freed(writer: Writer) -> None:
     """Has this writer overwrite what it frees, for an erasure; otherwise only what costs nothing is."""
-    writer.db.execute("PRAGMA secure_delete=ON")
+    writer.db.overwrite_freed()
 
 
-def forget_id(db: sqlite3.Connection, archive: str, id: str) -> None:
+def forget_id(db: Database, archive: Key, id: str) -> None:
     """Removes what else is known under an id, within the caller's transaction: aliases, digests, people of no other."""
     db.execute("DELETE FROM aliases WHERE archive = ?1 AND (id = ?2 OR alias = ?2)", (archive, id))
     forget_taken(db, archive, id)
-    db.execute("DELETE FROM people WHERE archive = ? AND number NOT IN (SELECT person FROM takes_part)", (archive,))
+    db.execute(
+        "DELETE FROM people WHERE archive = ?1 AND number NOT IN "
+        "(SELECT person FROM takes_part JOIN documents d ON d.number = document WHERE d.archive = ?1)",
+        (archive,),
+    )
 
 
 def wipe(writer: Writer) -> None:
     """Removes the words of erased texts from the files: the index is joined into one piece, and the log emptied."""
-    with transaction(writer.db):
-        for table in index.tables(writer.db):
-            writer.db.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
-    writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    writer.db.index.wipe()
+    writer.db.wipe()
 
 
 def _is_here(writer: Writer, id: str) -> bool:
@@ -92,6 +93,6 @@ def _is_here(writer: Writer, id: str) -> bool:
     return found.fetchone() is not None
 
 
-def forget_taken(db: sqlite3.Connection, archive: str, id: str) -> None:
+def forget_taken(db: Database, archive: Key, id: str) -> None:
     """Has records that gave a conversation be read again at the next import, within the caller's transaction."""
-    db.execute("DELETE FROM taken WHERE archive = ? AND instr(CAST(counts AS TEXT), ?)", (archive, f'"{id}"'))
+    db.execute("DELETE FROM taken WHERE archive = ? AND instr(counts, ?) > 0", (archive, f'"{id}"'))

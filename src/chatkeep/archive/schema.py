@@ -1,19 +1,21 @@
-"""The tables of the archive, and how they came to be. docs/design/archive.md tells what each is for."""
+"""The archive in SQLite: its tables, how they came to be, connections. docs/design/archive.md has what each is for."""
 
 from __future__ import annotations
 
-import errno
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
+from chatkeep.archive import index
+from chatkeep.archive.database import Index, Key, transaction
 from chatkeep.archive.words import treated
-from chatkeep.errors import Busy, Damaged, QuotaFull, VaultTooNew
+from chatkeep.errors import Busy, ChatkeepError, Damaged, Problem, QuotaFull, VaultTooNew
 
 WAIT_S = 30.0
-INDEX_VERSION = 1  # of `words.treated` and of what is chosen to be indexed; raise it when either changes
 _TRY_AGAIN_S = 0.003
 
 TABLES = """
@@ -86,30 +88,12 @@ CREATE TABLE cursors (archive TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT 
 """
 
 
-def index_table(name: str) -> str:
-    """The statement that makes a full-text index of that name. It keeps no texts: `texts` has them."""
-    return (
-        f"CREATE VIRTUAL TABLE {name} USING fts5(text, title, hidden, tags, content='', columnsize=0, "
-        """tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co M*'")"""
-    )
-
-
-# Segments are joined by `index.merge_some`, between the batches of an import and never within one.
-_OPTIONS = (("automerge", 0), ("crisismerge", 1900), ("hashsize", 1 << 24), ("usermerge", 8))
-
-
 def _first(connection: sqlite3.Connection) -> None:
     for statement in TABLES.split(";"):
         if statement.strip():
             connection.execute(statement)
-    connection.execute(index_table("found_1"))
-    configure(connection, "found_1")
-    connection.execute("INSERT INTO about VALUES ('index', 'found_1'), ('index version', ?)", (str(INDEX_VERSION),))
-
-
-def configure(connection: sqlite3.Connection, index: str) -> None:
-    for option, value in _OPTIONS:
-        connection.execute(f"INSERT INTO {index}({index}, rank) VALUES (?, ?)", (option, value))
+    index.make(connection, "found_1")
+    connection.execute("INSERT INTO about VALUES ('index', 'found_1'), ('index version', ?)", (str(index.VERSION),))
 
 
 def _second(connection: sqlite3.Connection) -> None:
@@ -125,9 +109,108 @@ def _second(connection: sqlite3.Connection) -> None:
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]
 
 
-def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:
-    """A connection in autocommit mode, ready for `transaction`. It may be handed from thread to thread."""
-    connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+class Connection(sqlite3.Connection):
+    """A connection to a file of archives, in autocommit mode but for what stands between `begin` and `commit`."""
+
+    archive: Key
+    index: Index
+    first, last = 0, 1 << 62
+    months, row_bits = 0, 24
+    numbers = texts = "json_each(?)"
+    labels = "json_each(d.labels)"
+    same_person = "(archive, id, name, role) = (?, ?, ?, ?)"
+    batch_bytes = 6 << 20  # keeps the write lock for some 150 ms
+
+    @property
+    def damage(self) -> type[Exception]:
+        return sqlite3.DatabaseError
+
+    def many(self, values: Iterable[int] | Iterable[str]) -> str:
+        return json.dumps(list(values))
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        if rows:
+            self.executemany(f"INSERT INTO {table} VALUES (?{', ?' * (len(rows[0]) - 1)})", rows)
+
+    def insert_contents(self, contents: Sequence[tuple[int, bytes | None, bytes]]) -> None:
+        """Those of one frame by one statement, which lets go of the interpreter."""
+        self.insert("contents", [one for one in contents if one[1] is not None])
+        short = [(number, data) for number, frames, data in contents if frames is None]
+        if short:
+            ends = accumulate(len(data) for _, data in short)
+            places = [(number, end - len(data) + 1, len(data)) for (number, data), end in zip(short, ends, strict=True)]
+            self.execute(
+                "INSERT INTO contents SELECT json_extract(value, '$[0]'), NULL, "
+                "substr(?, json_extract(value, '$[1]'), json_extract(value, '$[2]')) FROM json_each(?)",
+                (b"".join(data for _, data in short), json.dumps(places)),
+            )
+
+    def piece(self, number: int, start: int, length: int) -> bytes:
+        with self.blobopen("contents", "data", number, readonly=True) as blob:
+            blob.seek(start)
+            return blob.read(length)
+
+    def begin(self) -> None:
+        """Asks again often, so that a long import, which pauses briefly, lets others in."""
+        give_up = time.monotonic() + WAIT_S
+        self.execute("PRAGMA busy_timeout=0")
+        try:
+            while True:
+                try:
+                    self.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as wrong:
+                    if wrong.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                        raise
+                    if time.monotonic() > give_up:
+                        raise Busy("Another program is writing to the archive") from wrong
+                    time.sleep(_TRY_AGAIN_S)
+        finally:
+            self.execute(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}")
+
+    def begin_snapshot(self) -> None:
+        self.execute("BEGIN")
+
+    def explain(self, error: Exception) -> ChatkeepError | None:
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            return QuotaFull("The disk with the archive is full")
+        return None
+
+    def overwrite_freed(self) -> None:
+        """Otherwise only what costs nothing is overwritten."""
+        self.execute("PRAGMA secure_delete=ON")
+
+    def wipe(self) -> None:
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def check(self) -> Iterator[Problem]:
+        for (text,) in self.execute("PRAGMA integrity_check"):
+            if text != "ok":
+                yield Problem("archive.sqlite3", f"The database is damaged: {text}")
+
+
+class File:
+    """The rows of one archive in a file."""
+
+    def __init__(self, path: Path, archive: str) -> None:
+        self.key = archive
+        self._path = path
+
+    def connect(self, *, cache_kib: int = 16_384) -> Connection:
+        """A connection that may be handed from thread to thread."""
+        connection = connect(self._path, cache_kib=cache_kib)
+        connection.archive = self.key
+        connection.index = index.Fts5(connection)
+        # What `index` has to add, where it was treated beforehand.
+        connection.execute("CREATE TEMP TABLE treated (row INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+        connection.create_function("treated", 1, treated, deterministic=True)
+        return connection
+
+
+def connect(path: Path, *, cache_kib: int = 16_384) -> Connection:
+    connection = sqlite3.connect(
+        path, timeout=WAIT_S, isolation_level=None, check_same_thread=False, factory=Connection
+    )
     try:
         connection.execute("PRAGMA synchronous=FULL")
     except sqlite3.DatabaseError:
@@ -139,9 +222,6 @@ def connect(path: Path, *, cache_kib: int = 16_384) -> sqlite3.Connection:
     connection.execute("PRAGMA wal_autocheckpoint=4096")
     connection.execute("PRAGMA journal_size_limit=33554432")
     connection.execute("PRAGMA temp_store=MEMORY")
-    # What `index` has to add, where it was treated beforehand.
-    connection.execute("CREATE TEMP TABLE treated (row INTEGER PRIMARY KEY, text TEXT NOT NULL)")
-    connection.create_function("treated", 1, treated, deterministic=True)
     return connection
 
 
@@ -188,64 +268,3 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     if version > len(MIGRATIONS):
         raise VaultTooNew(f"{path.name} was written by a later version of Chatkeep")
     return version
-
-
-def begin(connection: sqlite3.Connection) -> None:
-    """Begins to write. Asks again often, so that a long import, which pauses briefly, lets others in.
-
-    Raises Busy when nobody let go within WAIT_S [s].
-    """
-    give_up = time.monotonic() + WAIT_S
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as wrong:
-                if wrong.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                    raise
-                if time.monotonic() > give_up:
-                    raise Busy("Another program is writing to the archive") from wrong
-                time.sleep(_TRY_AGAIN_S)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={int(WAIT_S * 1000)}")
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What SQLite or the disk refuses, as an error of ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as wrong:
-        if wrong.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-            raise QuotaFull("The disk with the archive is full") from wrong
-        raise
-    except OSError as wrong:
-        if wrong.errno == errno.ENOSPC:
-            raise QuotaFull("The disk with the archive is full") from wrong
-        raise
-
-
-@contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is read inside is of one moment."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is written inside, or none of it."""
-    begin(connection)
-    try:
-        with explained():
-            yield
-            connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -13,13 +13,13 @@ idempotent, like `merge`; docs/decisions/what-is-taken-away.md says why. Pure, b
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from chatkeep import exact
+from chatkeep.archive.database import Database, Key
 from chatkeep.errors import Damaged
 from chatkeep.merge import pieces, version_names, without
 from chatkeep.model import Conversation
@@ -159,33 +159,34 @@ def _lies_in_trash(conversation: Conversation) -> bool:
 # ------------------------------------------------------------------ in the tables
 
 
-def read(db: sqlite3.Connection, archive: str, id: str) -> Tombstone | None:
+def read(db: Database, archive: Key, id: str) -> Tombstone | None:
     """The tombstone of a conversation, None when nothing was ever taken from it. Raises Damaged."""
     found = db.execute("SELECT data FROM tombstones WHERE archive = ? AND id = ?", (archive, id)).fetchone()
     return decode(found[0], id) if found else None
 
 
-def write(db: sqlite3.Connection, archive: str, tombstone: Tombstone) -> None:
+def write(db: Database, archive: Key, tombstone: Tombstone) -> None:
     """Keeps a tombstone, within the transaction of the caller, as a change of the archive."""
     db.execute(
-        "INSERT INTO counters VALUES (?1, 1, ?2) ON CONFLICT DO UPDATE SET change = change + 1, clock = max(clock, ?2)",
+        "INSERT INTO counters VALUES (?, 1, ?) ON CONFLICT (archive) DO UPDATE SET change = counters.change + 1, "
+        "clock = CASE WHEN counters.clock < excluded.clock THEN excluded.clock ELSE counters.clock END",
         (archive, tombstone.clock),
     )
     db.execute(
-        "INSERT OR REPLACE INTO tombstones (archive, id, data, change) "
-        "SELECT ?1, ?2, ?3, change FROM counters WHERE archive = ?1",
-        (archive, tombstone.id, encode(tombstone)),
+        "INSERT INTO tombstones (archive, id, data, change) SELECT archive, ?, ?, change FROM counters "
+        "WHERE archive = ? ON CONFLICT (archive, id) DO UPDATE SET data = excluded.data, change = excluded.change",
+        (tombstone.id, encode(tombstone), archive),
     )
 
 
-def add(db: sqlite3.Connection, archive: str, id: str, names: Collection[str], did: str, device: str) -> None:
+def add(db: Database, archive: Key, id: str, names: Collection[str], did: str, device: str) -> None:
     """Notes, within the transaction of the caller, what was done just now to pieces of a conversation."""
     before = read(db, archive, id) or Tombstone(id)
     if names and not before.erased:
         write(db, archive, mark(before, names, did, next_stamp(db, archive, device)))
 
 
-def next_stamp(db: sqlite3.Connection, archive: str, device: str) -> Stamp:
+def next_stamp(db: Database, archive: Key, device: str) -> Stamp:
     """A stamp that is higher than all that the archive has seen."""
     found = db.execute("SELECT clock FROM counters WHERE archive = ?", (archive,)).fetchone()
     return (int(found[0]) if found else 0) + 1, device

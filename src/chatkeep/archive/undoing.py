@@ -9,7 +9,6 @@ that one's (`confirmed`). A replacement counts from its place on: what came befo
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -20,8 +19,8 @@ import msgspec
 import zstandard
 
 from chatkeep.archive import tombstones
+from chatkeep.archive.database import Database, Key, transaction
 from chatkeep.archive.rows import prepare, unpack_frame
-from chatkeep.archive.schema import transaction
 from chatkeep.archive.values import Receipt, Undone
 from chatkeep.archive.writing import Put, Writer, remove_document
 from chatkeep.errors import WrongUse
@@ -61,7 +60,7 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
     return Undone(removed, restored, len(unused))
 
 
-def drop_unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
+def drop_unused(db: Database, candidates: set[str]) -> list[str]:
     """Takes those attachments that nobody needs any more out of the tables; their files go after the commit."""
     unused = _unused(db, candidates)
     db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
@@ -79,7 +78,7 @@ def remove_files(writer: Writer, unused: list[str]) -> None:
                 writer.files.remove(sha256)
 
 
-def _pass_on(db: sqlite3.Connection, document: int, receipt: int) -> bool:
+def _pass_on(db: Database, document: int, receipt: int) -> bool:
     """Makes an operation's contribution that of a later one which had the same; False if there is none."""
     heir = db.execute(
         "SELECT min(receipt) FROM confirmed JOIN receipts ON number = receipt AND undone_at = '' "
@@ -94,7 +93,7 @@ def _pass_on(db: sqlite3.Connection, document: int, receipt: int) -> bool:
     return True
 
 
-def _unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
+def _unused(db: Database, candidates: set[str]) -> list[str]:
     """Those of the attachments that no conversation needs, nor would need if another operation were undone."""
     free = {one for one in candidates if not db.execute("SELECT 1 FROM needs WHERE sha256 = ?", (one,)).fetchone()}
     if free:
@@ -104,7 +103,7 @@ def _unused(db: sqlite3.Connection, candidates: set[str]) -> list[str]:
     return sorted(free)
 
 
-def touched(db: sqlite3.Connection, receipt: int) -> list[tuple[int, str]]:
+def touched(db: Database, receipt: int) -> list[tuple[int, str]]:
     """(number, id) of the conversations that an operation added or changed and that are still there."""
     return db.execute(
         "SELECT number, id FROM documents WHERE number IN (SELECT document FROM contributions WHERE receipt = ?1 "
@@ -178,7 +177,7 @@ def _shell(conversation: Conversation) -> Conversation:
     return msgspec.structs.replace(conversation, messages=())
 
 
-def forget(db: sqlite3.Connection, number: int, receipt: int) -> None:
+def forget(db: Database, number: int, receipt: int) -> None:
     """Removes what an operation brought to one conversation from the notes."""
     db.execute("DELETE FROM contributions WHERE document = ? AND receipt = ?", (number, receipt))
 
@@ -192,7 +191,7 @@ def now_text(later: timedelta = timedelta()) -> str:
     return (datetime.now(UTC) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def settle_old(db: sqlite3.Connection, archive: str) -> None:
+def settle_old(db: Database, archive: Key) -> None:
     """Joins, within the caller's transaction, what operations brought that cannot be undone any more."""
     last = db.execute("SELECT max(number) FROM receipts WHERE archive = ? AND at < ?", (archive, too_old())).fetchone()[
         0
@@ -206,10 +205,13 @@ def settle_old(db: sqlite3.Connection, archive: str) -> None:
     ).fetchall()
     for (document,) in documents:
         _join_old(db, document, last)
-    db.execute("DELETE FROM confirmed WHERE receipt <= ?", (last,))
+    db.execute(
+        "DELETE FROM confirmed WHERE receipt IN (SELECT number FROM receipts WHERE archive = ? AND number <= ?)",
+        (archive, last),
+    )
 
 
-def _join_old(db: sqlite3.Connection, document: int, last: int) -> None:
+def _join_old(db: Database, document: int, last: int) -> None:
     rows = db.execute(
         "SELECT number, receipt, replaces, data FROM contributions WHERE document = ? ORDER BY number", (document,)
     ).fetchall()

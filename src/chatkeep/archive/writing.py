@@ -7,36 +7,27 @@ at most two are in memory. docs/design/archive.md gives the order of writes and 
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import accumulate
-from pathlib import Path
 
 import zstandard
 
 from chatkeep.archive import index
-from chatkeep.archive.codes import ATTACHED, ROW_BITS, SPECIAL
+from chatkeep.archive.codes import ATTACHED
+from chatkeep.archive.database import Database, Key, Store, explained, transaction
 from chatkeep.archive.files import Files
 from chatkeep.archive.rows import FRAME, LISTING, Prepared, outside, pack, pack_many, prepare, unpack
-from chatkeep.archive.schema import begin, connect, explained, transaction
-from chatkeep.archive.words import treated
 from chatkeep.errors import NotFound
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, decode, encode, revision
 
-BATCH_BYTES = 6 << 20  # of documents; keeps the write lock for some 150 ms
 BATCH_DOCUMENTS = 2000
 _LEVEL = 1
-_MANY = 64  # segments of the index; a search goes through each, at some 10 microseconds
 _FEW = 4  # batches; an operation with fewer is small
-_SLICE = 200  # pages of the index, some 50 ms
-_INSERT_DOCUMENT = (
-    f"INSERT INTO documents (number, archive, id, change, revision, receipt, {', '.join(LISTING)}) "
-    f"VALUES (?, ?, ?, ?, ?, ?{', ?' * len(LISTING)})"
-)
+_MANY = 64  # batches, after which the index is looked after
+SET_CURSOR = "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (archive, name) DO UPDATE SET value = excluded.value"
+_KEEP_ATTACHMENT = "INSERT INTO attachments VALUES (?, ?) ON CONFLICT DO NOTHING"
 _UPDATE_DOCUMENT = (
     f"UPDATE documents SET change = ?, revision = ?, {', '.join(f'{name} = ?' for name in LISTING)} WHERE number = ?"
 )
@@ -73,7 +64,7 @@ class Put:
 class _Batch:
     puts: list[Put] = field(default_factory=list)
     statements: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
-    acts: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
+    acts: list[Callable[[Database], object]] = field(default_factory=list)
     size: int = 0
 
 
@@ -84,12 +75,12 @@ class Writer:
     waits then must not be, as it may build on it.
     """
 
-    def __init__(self, path: Path, archive: str, files: Files, *, device: str = "") -> None:
-        self.archive = archive
+    def __init__(self, store: Store, files: Files, *, device: str = "") -> None:
+        self.archive = store.key
         self.device = device
         self.files = files
-        self.db = connect(path, cache_kib=24_576)
-        self.reader = connect(path, cache_kib=4096)
+        self.db = store.connect(cache_kib=24_576)
+        self.reader = store.connect(cache_kib=4096)
         # One thread each: memory that SQLite lets go of is taken again by the thread that had it.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-index")
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="chatkeep-files")
@@ -138,7 +129,7 @@ class Writer:
     def pace(self) -> None:
         """Begins to write what waits, if it is enough. Called between records, so that accounts are complete."""
         batch = self._batch
-        full = batch.size >= BATCH_BYTES or len(batch.puts) >= BATCH_DOCUMENTS
+        full = batch.size >= self.db.batch_bytes or len(batch.puts) >= BATCH_DOCUMENTS
         if full or len(batch.statements) >= 4 * BATCH_DOCUMENTS:
             self._send()
 
@@ -146,8 +137,7 @@ class Writer:
         """Writes one conversation within a transaction that the caller has begun on `db`."""
         written = self._write(_Batch([put]))
         written.insert_contents()
-        index.put_in_all(self.db, written.to_index)
-        self.db.execute("DELETE FROM temp.treated")
+        self.db.index.put_in(written.to_index)
 
     def replace_outside(self, changed: Conversation, base: str) -> bool:
         """Writes a conversation of which only flags and labels differ from the revision `base`.
@@ -168,7 +158,8 @@ class Writer:
             self.db.execute("UPDATE contents SET frames = ?, data = ? WHERE document = ?", (frames, packed, *there))
             clock = max(edit.stamp[0] for edit in changed.user.values())
             self.db.execute(
-                "UPDATE counters SET change = change + 1, clock = max(clock, ?) WHERE archive = ?",
+                "UPDATE counters SET change = change + 1, clock = CASE WHEN clock < ?1 THEN ?1 ELSE clock END "
+                "WHERE archive = ?2",
                 (clock, self.archive),
             )
         return True
@@ -177,7 +168,7 @@ class Writer:
         """A statement to be run within the transaction of the present batch, behind its conversations."""
         self._batch.statements.append((statement, values))
 
-    def act(self, act: Callable[[sqlite3.Connection], None]) -> None:
+    def act(self, act: Callable[[Database], object]) -> None:
         """Something to be done within the transaction of the present batch, after all else."""
         self._batch.acts.append(act)
 
@@ -203,16 +194,12 @@ class Writer:
         if self._batches >= _FEW:
             self._join_pieces()
         else:
-            self._join_some()
+            self.db.index.join_some()
 
     def _join_pieces(self) -> None:
-        if index.segments(self.db) > _MANY:
-            while self._join_some():
+        if self.db.index.is_in_many_pieces():
+            while self.db.index.join_some():
                 pass
-
-    def _join_some(self) -> bool:
-        with transaction(self.db):
-            return index.merge_some(self.db, index.tables(self.db)[0], _SLICE)
 
     def close(self) -> None:
         try:
@@ -241,9 +228,9 @@ class Writer:
             self._batch.statements.append(self.beside())
         batch, self._batch = self._batch, _Batch()
         self.failed = True
-        begin(self.db)
+        self.db.begin()
         try:
-            with explained():
+            with explained(self.db):
                 written = self._write(batch)
         except BaseException:
             self._roll_back()
@@ -259,15 +246,14 @@ class Writer:
         """
         settling = self._disk.submit(self.files.settle)
         try:
-            with explained():
+            with explained(self.db):
                 try:
                     written.insert_contents()
-                    index.put_in_all(self.db, written.to_index)
-                    self.db.execute("DELETE FROM temp.treated")
+                    self.db.index.put_in(written.to_index)
                 finally:
                     kept = settling.result()  # nothing is moved any more once the write lock is let go
-                self.db.executemany("INSERT OR IGNORE INTO attachments VALUES (?, ?)", kept)
-                self.db.execute("COMMIT")
+                self.db.executemany(_KEEP_ATTACHMENT, kept)
+                self.db.commit()
         except BaseException:
             self._roll_back()
             raise
@@ -277,8 +263,7 @@ class Writer:
 
     def _roll_back(self) -> None:
         self._people.clear()
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
+        self.db.rollback()
 
     def _write(self, batch: _Batch) -> _Transaction:
         """Inserts the rows of a batch, except for what takes long."""
@@ -299,8 +284,8 @@ class _Transaction:
 
     def __init__(
         self,
-        db: sqlite3.Connection,
-        archive: str,
+        db: Database,
+        archive: Key,
         people: dict[tuple[str, str, str], int],
         compressor: zstandard.ZstdCompressor,
     ) -> None:
@@ -308,14 +293,15 @@ class _Transaction:
         found = db.execute("SELECT change, clock FROM counters WHERE archive = ?", (archive,)).fetchone()
         self.change: int = found[0] if found else 0
         self.clock: int = found[1] if found else 0
-        self.next_number = db.execute("SELECT coalesce(max(number), 0) FROM documents").fetchone()[0] + 1
+        last = db.execute("SELECT max(number) FROM documents WHERE number > ? AND number < ?", (db.first, db.last))
+        self.next_number: int = (last.fetchone()[0] or db.first) + 1
         self.next_rows: dict[int, int] = {}
         self.to_index: list[int] = []
         self.documents: list[tuple[object, ...]] = []
         self.contents: list[tuple[int, bytes]] = []
         self.messages: list[tuple[object, ...]] = []
         self.texts: list[tuple[int, int, str, str]] = []
-        self.treated: list[tuple[int, str]] = []
+        self.staged: list[tuple[int, int, str, str]] = []
         self.takes_part: list[tuple[int, int]] = []
         self.needs: list[tuple[object, ...]] = []
         self.prints: list[tuple[int, int]] = []
@@ -387,12 +373,12 @@ class _Transaction:
         kept: dict[str, int] = {}
         gone: list[int] = []
         for id, row, kind, text, tag in old:
-            if wanted.get(id) == (row >> ROW_BITS, kind, text, tag):
+            if wanted.get(id) == ((row >> self.db.row_bits) - self.db.months, kind, text, tag):
                 kept[id] = row
             elif text is not None:
                 gone.append(row)
         if not was_trashed:
-            index.take_out_all(self.db, [*gone, *kept.values()] if new.trashed else gone)
+            self.db.index.take_out([*gone, *kept.values()] if new.trashed else gone)
         elif not new.trashed:
             self.to_index += kept.values()
         self.db.executemany("DELETE FROM texts WHERE row = ?", ((row,) for row in gone))
@@ -423,11 +409,11 @@ class _Transaction:
                     row = self._first_row(one.month)
                 next_rows[one.month] = row + 1
                 if one.text:
-                    self.texts.append((row, one.kind, tag, one.text))
+                    text = (row, one.kind, tag, one.text)
+                    self.texts.append(text)
                     if not new.trashed:
                         self.to_index.append(row)
-                        if one.kind & SPECIAL:
-                            self.treated.append((row, treated(one.text)))
+                        self.staged.append(text)
             messages.append(
                 (
                     row,
@@ -446,19 +432,25 @@ class _Transaction:
 
     def _first_row(self, month: int) -> int:
         """The first free row of a month. Rows that stay while their document is written anew are in `texts` alone."""
-        found = self.db.execute(
-            "SELECT max(coalesce((SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), ?1 - 1), "
-            "coalesce((SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2), ?1 - 1))",
-            (month << ROW_BITS, (month + 1) << ROW_BITS),
+        db = self.db
+        span = (db.months + month) << db.row_bits, (db.months + month + 1) << db.row_bits
+        found = db.execute(
+            "SELECT (SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), "
+            "(SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2)",
+            span,
         )
-        return int(found.fetchone()[0]) + 1
+        rows: list[int] = [span[0], *(row + 1 for row in found.fetchone() if row is not None)]
+        return max(rows)
 
     def _person(self, one: tuple[str, str, str]) -> int:
         number = self.people.get(one)
         if number is None:
-            self.db.execute("INSERT OR IGNORE INTO people VALUES (NULL, ?, ?, ?, ?)", (self.archive, *one))
+            self.db.execute(
+                "INSERT INTO people (archive, id, name, role) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (self.archive, *one),
+            )
             number = self.db.execute(
-                "SELECT number FROM people WHERE (archive, id, name, role) = (?, ?, ?, ?)", (self.archive, *one)
+                f"SELECT number FROM people WHERE {self.db.same_person}", (self.archive, *one)
             ).fetchone()[0]
             self.people[one] = number
         return number
@@ -467,57 +459,52 @@ class _Transaction:
         db = self.db
         self.messages.sort()  # by row, which no two share
         self.texts.sort()
-        db.executemany(_INSERT_DOCUMENT, self.documents)
-        db.executemany("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.messages)
-        db.executemany("INSERT INTO texts VALUES (?, ?, ?, ?)", self.texts)
-        db.executemany("INSERT INTO temp.treated VALUES (?, ?)", self.treated)
-        db.executemany("INSERT OR IGNORE INTO takes_part VALUES (?, ?)", self.takes_part)
-        db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?, ?)", self.needs)
-        db.executemany("INSERT OR IGNORE INTO prints VALUES (?, ?)", self.prints)
+        db.insert("documents", self.documents)
+        db.insert("messages", self.messages)
+        db.insert("texts", self.texts)
+        db.index.stage(self.staged)
+        db.insert("takes_part", [*dict.fromkeys(self.takes_part)])
+        db.insert("needs", self.needs)
+        db.insert("prints", [*dict.fromkeys(self.prints)])
 
     def insert_contents(self) -> None:
         """Compresses and inserts the documents: a call and a statement, during both of which other threads run."""
         long = [(number, *pack(data, self.compressor)) for number, data in self.contents if len(data) > FRAME]
-        self.db.executemany("INSERT INTO contents VALUES (?, ?, ?)", long)
         short = [(number, data) for number, data in self.contents if len(data) <= FRAME]
-        if short:
-            packed = pack_many([data for _, data in short], self.compressor)
-            ends = list(accumulate(map(len, packed)))
-            places = [
-                (number, end - len(one) + 1, len(one))
-                for (number, _), one, end in zip(short, packed, ends, strict=True)
-            ]
-            self.db.execute(
-                "INSERT INTO contents SELECT json_extract(value, '$[0]'), NULL, "
-                "substr(?, json_extract(value, '$[1]'), json_extract(value, '$[2]')) FROM json_each(?)",
-                (b"".join(packed), json.dumps(places)),
-            )
+        packed = pack_many([data for _, data in short], self.compressor) if short else []
+        whole = [(number, None, data) for (number, _), data in zip(short, packed, strict=True)]
+        self.db.insert_contents([*long, *whole])
 
     def finish(self) -> None:
         self.db.execute(
-            "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET change = excluded.change, "
-            "clock = max(clock, excluded.clock)",
+            "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT (archive) DO UPDATE SET change = excluded.change, "
+            "clock = CASE WHEN counters.clock < excluded.clock THEN excluded.clock ELSE counters.clock END",
             (self.archive, self.change, self.clock),
         )
 
 
-def remove_document(db: sqlite3.Connection, archive: str, number: int) -> None:
+def remove_document(db: Database, archive: Key, number: int) -> None:
     """Removes a conversation and all rows about it, within the transaction of the caller."""
     id, trashed = db.execute("SELECT id, trashed FROM documents WHERE number = ?", (number,)).fetchone()
     rows = [row for (row,) in db.execute("SELECT row FROM messages WHERE document = ?", (number,))]
     if not trashed:
-        index.take_out_all(db, rows)
-    db.execute("DELETE FROM texts WHERE row IN (SELECT value FROM json_each(?))", (json.dumps(rows),))
+        db.index.take_out(rows)
+    db.execute(f"DELETE FROM texts WHERE row IN (SELECT value FROM {db.numbers})", (db.many(rows),))
     for table in ("messages", "contents", "takes_part", "needs", "prints", "contributions", "confirmed"):
         db.execute(f"DELETE FROM {table} WHERE document = ?", (number,))
     db.execute("DELETE FROM documents WHERE number = ?", (number,))
-    db.execute("INSERT INTO counters VALUES (?, 1, 0) ON CONFLICT DO UPDATE SET change = change + 1", (archive,))
     db.execute(
-        "INSERT OR REPLACE INTO removed SELECT ?, ?, change FROM counters WHERE archive = ?", (archive, id, archive)
+        "INSERT INTO counters VALUES (?, 1, 0) ON CONFLICT (archive) DO UPDATE SET change = counters.change + 1",
+        (archive,),
+    )
+    db.execute(
+        "INSERT INTO removed SELECT archive, ?, change FROM counters WHERE archive = ? "
+        "ON CONFLICT (archive, id) DO UPDATE SET change = excluded.change",
+        (id, archive),
     )
 
 
-def read_document(db: sqlite3.Connection, archive: str, id: str) -> bytes:
+def read_document(db: Database, archive: Key, id: str) -> bytes:
     """The canonical bytes of a conversation by its whole id. Raises KeyError."""
     found = db.execute(
         "SELECT frames, data FROM contents WHERE document = "

@@ -17,6 +17,7 @@ from chatkeep.errors import Problem, UnknownFormat, UnsafeSource, WrongUse
 from chatkeep.importers import Importer, Keep, Kept, Loaded
 from chatkeep.importers.fields import is_doubled
 from chatkeep.importers.registry import ALL
+from chatkeep.model import Conversation
 from chatkeep.source import Limits, Source
 
 LIMITS = Limits(entries=1, inflated=64 << 20)
@@ -83,7 +84,7 @@ def _short_first(value: bytes) -> bytes:
 
 
 def _joined(importer: Importer, source: Source, keep: Keep) -> Loaded:
-    found, problems, unknown = [], list(source.problems), Counter[str]()
+    found, problems, unknown = list[Conversation](), list(source.problems), Counter[str]()
     shells, complete, notes = 0, True, list[str]()
     for record in importer.read(source, keep):
         if isinstance(record, Problem):

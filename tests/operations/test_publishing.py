@@ -400,3 +400,43 @@ def test_copies_in_a_folder_are_ordinary_files(desk: Desk, tmp_path: Path) -> No
     found = [path for path in (tmp_path / "place" / "Chats").rglob("*.md") if path.is_file()]
     assert len(found) == 2
     assert desk.publish(customisation=WITH_PICTURES).written == 0
+
+
+def _memory(desk: Desk) -> str:
+    return "".join(
+        gzip.decompress(desk.chats.get(stored.name)).decode()
+        for stored in desk.chats.listing(".chatkeep/")
+        if stored.name.startswith(f".chatkeep/{desk.host}.")
+    )
+
+
+def test_an_erased_conversation_leaves_no_copy_no_attachment_and_no_name(desk: Desk) -> None:
+    desk.publish(customisation=WITH_PICTURES)
+    name = desk.name_of("cake")
+    id = next(one.id for one in desk.archive.listing() if "cake" in one.title)
+    assert "cake" in _memory(desk)
+    assert [file for file in desk.files() if file.startswith("attachments/")]
+    assert operations.erase_copies(desk.storage, [id], host=desk.host) == []
+    assert name not in desk.files()
+    assert [file for file in desk.files() if file.startswith("attachments/")] == []
+    assert "cake" not in _memory(desk)
+    assert len(desk.files()) == 1
+    assert operations.erase_copies(desk.storage, [id], host=desk.host) == []
+
+
+def test_the_copy_of_an_erased_conversation_that_another_device_wrote_goes_too(desk: Desk) -> None:
+    desk.publish()
+    id = next(one.id for one in desk.archive.listing() if "cake" in one.title)
+    assert operations.erase_copies(desk.storage, [id], host="phone-2") == []
+    assert [name for name in desk.files() if "cake" in name] == []
+    assert len(desk.files()) == 1
+
+
+def test_an_edited_copy_of_an_erased_conversation_stays_and_is_told(desk: Desk) -> None:
+    desk.publish()
+    name = desk.name_of("cake")
+    desk.chats.put(name, b"# My own words")
+    id = next(one.id for one in desk.archive.listing() if "cake" in one.title)
+    problems = operations.erase_copies(desk.storage, [id], host=desk.host)
+    assert [problem.where for problem in problems] == [f"Chats/{name}"]
+    assert desk.files()[name] == "# My own words"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import click
@@ -52,6 +53,7 @@ def forget(ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
     sync, and no import brings them again. It says what cannot be reached. This cannot be undone.
     """
     from contextlib import ExitStack
+    from functools import partial
 
     from chatkeep import operations
     from chatkeep.cli import rooms
@@ -64,16 +66,21 @@ def forget(ids: tuple[str, ...], yes: bool, as_json: bool) -> int:
         )
     app = rooms.App()
     from chatkeep.connections.opening import connections
+    from chatkeep.jobs.kinds import opened_snapshots
 
     closed: list[Problem] = []
+    shutil.rmtree(opened_snapshots(app.settings.home), ignore_errors=True)  # they hold what backups held
     with app.archive() as archive, ExitStack() as stack:
-        vaults = {}
+        vaults, copies = {}, []
         for connection in connections():
             try:
-                vaults[connection.name] = stack.enter_context(app.place(connection)).vault
+                place = stack.enter_context(app.place(connection))
             except ChatkeepError as error:
                 closed.append(Problem(f"backups at {connection.name}", f"They could not be opened: {error.what}"))
-        report = operations.forget(archive, vaults, ids)
+                continue
+            vaults[connection.name] = place.vault
+            copies.append(partial(operations.erase_copies, place.counting, host=app.device.host))
+        report = operations.forget(archive, vaults, ids, places=copies)
     report = msgspec.structs.replace(report, problems=[*closed, *report.problems])
     if as_json:
         write_json(report)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from chatkeep.operations.inbox import take_in
     from chatkeep.operations.laying_out import look_into, restore_as_files, restore_into
     from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
-    from chatkeep.operations.publishing import publish, withdraw
+    from chatkeep.operations.publishing import erase_copies, publish, withdraw
     from chatkeep.operations.reports import (
         Attachments,
         BackupReport,
@@ -89,6 +89,7 @@ __all__ = [
     "delete",
     "drill",
     "empty_trash",
+    "erase_copies",
     "export_to",
     "forget",
     "import_from",
@@ -118,6 +119,7 @@ _ELSEWHERE = (
         "back_up": "backing_up",
         "check": "checking",
         "drill": "drilling",
+        "erase_copies": "publishing",
         "export_to": "exporting",
         "import_from": "importing",
         "look_into": "laying_out",

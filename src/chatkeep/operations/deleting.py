@@ -85,7 +85,7 @@ def forget(
     Raises NotFound before anything is erased.
     """
     whole = [_whole(archive, id) for id in ids]
-    problems = [problem for remove in places for problem in remove(whole)]
+    problems = [problem for remove in places for problem in _removed(remove, whole)]
     progress(Step("Erasing", 0, len(whole), "conversations"))
     named = {sha256 for sha256, _, _ in archive.named()}
     attachments = archive.erase(whole)
@@ -109,6 +109,14 @@ def forget(
         not_reached=_NOT_REACHED,
         problems=problems,
     )
+
+
+def _removed(remove: Reached, ids: Sequence[str]) -> list[Problem]:
+    try:
+        return list(remove(ids))
+    except ChatkeepError as error:
+        what = f"They could not be looked through: {error.what} Run it again for: {', '.join(ids)}"
+        return [Problem("readable copies", what)]
 
 
 _WHOLE_ID = 36

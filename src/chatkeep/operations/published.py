@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -86,9 +86,7 @@ class Published:
         for name, sha256 in writing.items():
             self.writing.setdefault(name, []).append(sha256)
         if len(self._changed) > max(_FEW, len(self._base.copies) // 8):
-            whole = _Part(copies=dict(self.copies), attachments=dict(self.attachments), left_out=dict(self.left_out))
-            self._put(0, whole)  # what is in the other one as well does no harm
-            self._base, self._changed = whole, set()
+            self._put_base()  # what is in the other one as well does no harm
         new = _Part(
             how=self.how,
             copies={name: copy for name, copy in self.copies.items() if name in self._changed},
@@ -101,6 +99,20 @@ class Published:
             self._put(1, new)
             self._saved = new
 
+    def _put_base(self) -> None:
+        whole = _Part(copies=dict(self.copies), attachments=dict(self.attachments), left_out=dict(self.left_out))
+        self._put(0, whole)
+        self._base, self._changed = whole, set()
+
+    def erase(self, names: Iterable[str], ids: Container[str]) -> None:
+        """Forget files and conversations as if they had never been: not even a name that is gone stays."""
+        for name in names:
+            self.drop(name)
+            self.writing.pop(name, None)
+        self.left_out = {id: revision for id, revision in self.left_out.items() if id not in ids}
+        self._put_base()
+        self.save({})
+
     def _put(self, number: int, part: _Part) -> None:
         self._storage.put(self._names[number], gzip.compress(msgspec.json.encode(part), mtime=0))
 
@@ -108,6 +120,24 @@ class Published:
         """Remove the memory itself, once there is nothing to remember."""
         for name in self._names:
             self._storage.delete(name)
+
+
+def copies_of(storage: Storage, ids: Container[str]) -> tuple[dict[str, set[str]], set[str]]:
+    """The copies of conversations that any device wrote, name → the hashes that are ours; and attachments only theirs.
+
+    Attachments: names of those that a copy of these conversations leads to, and no other copy.
+    """
+    found: dict[str, set[str]] = {}
+    beside, needed = set[str](), set[str]()
+    for stored in storage.listing(FOLDER):
+        part = _read(storage, stored.name) if stored.name.endswith(".json.gz") else _Part()
+        for name, copy in part.copies.items():
+            if copy.id in ids:
+                found.setdefault(name, set()).update({copy.sha256, *part.writing.get(name, ())})
+                beside.update(copy.attachments)
+            elif name not in part.removed:
+                needed.update(copy.attachments)
+    return found, beside - needed
 
 
 def others(storage: Storage, host: str, names: Iterator[str]) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from chatkeep.exporters import Customisation, Exporter, attachments
 from chatkeep.exporters.names import Names
 from chatkeep.model import Conversation, Part, decode
 from chatkeep.operations.progress import Progress, Step, quiet
-from chatkeep.operations.published import FOLDER, Copy, Published, others
+from chatkeep.operations.published import FOLDER, Copy, Published, copies_of, others
 from chatkeep.operations.reports import CopiesReport
 from chatkeep.selection import Selection
 from chatkeep.storage import MAX_OBJECT, Below, Counting, Storage, StoredObject, delete_many, put_many
@@ -61,6 +61,32 @@ def withdraw(archive: Archive, counting: Counting, *, host: str, progress: Progr
     report = run.bring({}, progress)
     run.published.forget()
     return report
+
+
+def erase_copies(storage: Storage, ids: Sequence[str], *, host: str) -> list[Problem]:
+    """Remove the readable copies of conversations, whichever device wrote them, and what is remembered of them here.
+
+    What somebody edited is theirs: it stays, and is a problem, since it still says what was said. Other devices forget
+    the names of the copies at their next publishing. Raises what the storage raises.
+    """
+    chats = Below(storage, CHATS)
+    copies, beside = copies_of(chats, frozenset(ids))
+    if not copies:
+        return []
+    there = {stored.name for stored in chats.listing()}
+    edited = {name for name in copies.keys() & there if _sha256_of(chats, name) not in {*copies[name], ""}}
+    delete_many(chats, sorted(((copies.keys() - edited) | beside) & there))
+    Published(chats, host).erase({*copies, *beside}, frozenset(ids))
+    return [
+        Problem(f"{CHATS}/{name}", "Somebody edited this copy, so it was left. Delete it by hand.") for name in edited
+    ]
+
+
+def _sha256_of(storage: Storage, name: str) -> str:
+    try:
+        return hashlib.sha256(storage.get(name)).hexdigest()
+    except NotFound:
+        return ""
 
 
 @dataclass(frozen=True)

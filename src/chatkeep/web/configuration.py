@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "csp",
     "chatkeep.connections",
     "chatkeep.jobs",
+    "chatkeep.rollout",
     "chatkeep.web",
 ]
 MIDDLEWARE = [

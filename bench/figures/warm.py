@@ -62,7 +62,7 @@ def main() -> None:
 
     connection = app.connection("")
     with app.archive() as archive:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         for _ in sys.stdin:
             wall, cpu = time.perf_counter(), time.process_time()
             with app.place(connection) as place:

@@ -74,7 +74,7 @@ def once(statement: int = 0) -> None:
     from chatkeep.jobs.schedules import Dispatcher
     from chatkeep.jobs.worker import Worker
 
-    dispatcher = Dispatcher(Laptop(), kinds={"check"}, change=lambda: 1)
+    dispatcher = Dispatcher(Laptop(), kinds={"check"}, changes=lambda: {"own": 1})
     worker = Worker({"check": work, "import": work})
     with connection.execute_wrapper(kill_before_statement(statement)):
         dispatcher.tick()

@@ -40,7 +40,7 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def means(tmp_path: Path) -> Iterator[kinds.Means]:
     safe = Safe(Secret("a secret that is long enough for this test"))
     with Archive.open(tmp_path / "home", device="laptop-1") as archive:
-        yield kinds.Means(archive, Installation(tmp_path / "home", safe, "laptop-1"))
+        yield kinds.Means.alone(archive, Installation(tmp_path / "home", safe, "laptop-1"))
 
 
 def work(means: kinds.Means, kind: str, subject: str = queue.ARCHIVE, **arguments: Any) -> Job:
@@ -53,7 +53,7 @@ def work(means: kinds.Means, kind: str, subject: str = queue.ARCHIVE, **argument
 def subject(means: kinds.Means, tmp_path: Path) -> str:
     """A connected folder, and two conversations to put there."""
     where = {"path": str(tmp_path / "place")}
-    connecting.connect("folder", where, installation=means.installation, name="stick")
+    connecting.connect("folder", where, installation=means.installation_of("own"), name="stick")
     assert work(means, "import", paths=[str(exports.two(tmp_path / "export.zip"))]).state == State.DONE
     return opening.connection("stick").subject
 
@@ -65,7 +65,7 @@ def test_an_import_keeps_what_was_given_and_drops_what_was_uploaded(means: kinds
         job = work(means, "import", paths=[str(path)], uploaded=uploaded)
         assert (job.state, job.report["messages"]) == (State.DONE, 5)
         assert path.exists() is not uploaded
-    assert means.archive.counts().conversations == 2
+    assert means.archive_of("own").counts().conversations == 2
 
 
 def test_an_import_that_failed_keeps_what_was_uploaded(means: kinds.Means, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_backup_is_remembered_with_the_connection(means: kinds.Means, subject:
     found = opening.connection("stick")
     assert found.backed_up_at is not None
     assert found.backed_up == job.report
-    assert found.backed_up_change == means.archive.number
+    assert found.backed_up_change == means.archive_of("own").number
     assert "Sending." in job.log
 
 
@@ -92,13 +92,13 @@ def test_a_check_and_a_restore(means: kinds.Means, subject: str) -> None:
     work(means, "backup", subject, connection="stick")
     assert work(means, "check", subject, connection="stick", read_data=True).report["ok"]
     assert opening.connection("stick").checked["ok"]
-    means.archive.undo(means.archive.receipts()[0].id)
+    means.archive_of("own").undo(means.archive_of("own").receipts()[0].id)
     dry = work(means, "restore", subject, connection="stick", dry_run=True)
-    assert (dry.report["changed"], means.archive.counts().conversations) == (2, 0)
+    assert (dry.report["changed"], means.archive_of("own").counts().conversations) == (2, 0)
     done = work(
         means, "restore", subject, connection="stick", snapshot="", conversations=[], replace=False, dry_run=False
     )
-    assert (done.state, done.report["restored"], means.archive.counts().conversations) == (State.DONE, 2, 2)
+    assert (done.state, done.report["restored"], means.archive_of("own").counts().conversations) == (State.DONE, 2, 2)
 
 
 def test_a_place_that_is_not_plugged_in_is_tried_again_later(means: kinds.Means, subject: str, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_place_that_is_not_plugged_in_is_tried_again_later(means: kinds.Means,
 
 
 def test_a_place_that_was_disconnected_meanwhile_is_said_so(means: kinds.Means, subject: str) -> None:
-    connecting.disconnect(opening.connection("stick"), means.installation)
+    connecting.disconnect(opening.connection("stick"), means.installation_of("own"))
     job = work(means, "backup", subject, connection="stick")
     assert job.state == State.FAILED
     assert job.hint
@@ -132,7 +132,7 @@ def test_a_restore_with_damage_ends_with_problems(means: kinds.Means, subject: s
     pack = max(packs, key=lambda path: path.stat().st_size)
     pack.chmod(0o600)
     pack.write_bytes(bytes(len(pack.read_bytes())))
-    means.archive.undo(means.archive.receipts()[0].id)
+    means.archive_of("own").undo(means.archive_of("own").receipts()[0].id)
     job = work(means, "restore", subject, connection="stick")
     assert job.state == State.PROBLEMS
     assert job.report["problems"]
@@ -167,7 +167,7 @@ def test_what_is_scheduled_is_done_by_the_workshop(means: kinds.Means, subject: 
     assert works.once() == 0
     Schedule.objects.filter(kind="backup").update(changed_at=timezone.now() - timedelta(minutes=6))
     assert works.once() == 1
-    assert opening.connection("stick").backed_up_change == means.archive.number
+    assert opening.connection("stick").backed_up_change == means.archive_of("own").number
     assert works.once() == 0
 
 

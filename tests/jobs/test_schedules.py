@@ -33,7 +33,7 @@ class World:
         return schedules.Dispatcher(
             Laptop(),
             kinds=kinds,
-            change=lambda: self.number,
+            changes=lambda: {"own": self.number},
             zone=UTC,
             clock=lambda: self.now,
             steady=lambda: self.steady,

@@ -10,12 +10,15 @@ from django.test import Client
 
 from chatkeep import example
 from chatkeep.archive import Archive
+from chatkeep.connections.installation import OWN
 from chatkeep.jobs.kinds import kinds
 from chatkeep.jobs.worker import Worker
 from chatkeep.operations import import_from
 from chatkeep.web import held
 from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.models import new_token
+
+_means = held.means
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +43,13 @@ def keeper(stranger: Client) -> Client:
 def archive() -> Iterator[Archive]:
     """The archive behind the pages and the jobs, empty."""
     _empty()
-    opened = held.archive()
-    yield opened
-    opened.close()
+    yield held.means().archive_of(OWN)
+    held.means().close()
     _empty()
 
 
 def _empty() -> None:
-    held.archive.cache_clear()
+    _means.cache_clear()
     for left in CHATKEEP.home.glob("archive.sqlite3*"):
         left.unlink()
     shutil.rmtree(CHATKEEP.home / "attachments", ignore_errors=True)

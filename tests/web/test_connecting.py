@@ -23,7 +23,6 @@ from chatkeep.connections.installation import Installation
 from chatkeep.connections.models import Connection, Consent
 from chatkeep.vault import keys
 from chatkeep.web import held
-from chatkeep.web.guard import KEEPER
 from chatkeep.web.models import new_token
 from fakes.given import Cloud
 
@@ -48,14 +47,15 @@ def keeper() -> Client:
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> At:
     """Makes a fake cloud the one that this installation knows."""
-    usual = held.installation
+    usual = held.means
 
     def known(cloud: Cloud, clients: dict[str, tuple[str, str]] = CLIENTS) -> None:
         cloud.fake.consent.automatic = "allow"
-        here: Callable[[], Installation] = lambda: replace(  # noqa: E731
-            usual(), cloud_base=cloud.url, clients=clients, home=tmp_path
-        )
-        monkeypatch.setattr(held, "installation", here)
+
+        def here(id: str) -> Installation:
+            return replace(usual().installation_of(id), cloud_base=cloud.url, clients=clients, home=tmp_path)
+
+        monkeypatch.setattr(held, "means", lambda: replace(usual(), installation_of=here))
 
     return known
 
@@ -170,7 +170,7 @@ def test_the_answer_counts_only_in_the_browser_that_asked(keeper: Client, google
     assert (turned.status_code, turned.headers["Location"]) == (302, "/sign-in/")
     other = Client(headers={"host": "127.0.0.1:8765"})
     other.get(f"/sign-in/{new_token()}")
-    assert other.session[KEEPER]
+    assert other.session["_auth_user_id"]
     refused = other.get(f"{came.path}?{came.query}")
     assert refused.status_code == 400
     assert "belongs to no sign-in" in text(refused)

@@ -97,7 +97,9 @@ def test_deleting_for_good_asks_first(keeper: Client, archive: Archive) -> None:
 def test_a_sync_from_the_page_brings_what_the_other_machine_has_and_asks_about_many_deletions(
     keeper: Client, archive: Archive, work: Callable[[], None], tmp_path: Path
 ) -> None:
-    connecting.connect("folder", {"path": str(tmp_path / "stick")}, installation=held.installation(), name="stick")
+    connecting.connect(
+        "folder", {"path": str(tmp_path / "stick")}, installation=held.means().installation_of("own"), name="stick"
+    )
     take(archive, *(talk(f"talk {number}", ["peas"]) for number in range(6)))
     run = keeper.post("/backups/stick/do", {"do": "sync"})
     work()
@@ -117,7 +119,7 @@ def test_a_sync_from_the_page_brings_what_the_other_machine_has_and_asks_about_m
 
 def _other_machine_deletes(folder: Path, ids: list[str]) -> None:
     with (
-        opening.opened(opening.connection("stick"), held.installation()) as place,
+        opening.opened(opening.connection("stick"), held.means().installation_of("own")) as place,
         Archive.open(folder / "other", device="desktop-7") as other,
     ):
         operations.sync(other, place.vault, host="desktop-7", counting=place.counting)

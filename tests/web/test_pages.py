@@ -69,12 +69,14 @@ def test_a_dropped_export_is_imported_and_has_a_receipt(
 def test_the_name_of_an_upload_never_leads_out_of_its_folder(
     keeper: Client, archive: Archive, name: str, work: Callable[[], None]
 ) -> None:
-    from chatkeep.web.pages.importing import UPLOADS
+    from chatkeep.web.configuration import CHATKEEP
 
-    before = set(Path(UPLOADS).parent.parent.rglob("*"))
+    before = set(CHATKEEP.home.rglob("*"))
     keeper.post("/import/", {"files": [SimpleUploadedFile(name, b"x")]})
-    new = set(Path(UPLOADS).parent.parent.rglob("*")) - before
-    assert all(Path(UPLOADS) in path.parents or path.name.startswith("app.sqlite3") for path in new)
+    new = set(CHATKEEP.home.rglob("*")) - before
+    assert all(
+        CHATKEEP.home / "cache" / "uploads" in path.parents or path.name.startswith("app.sqlite3") for path in new
+    )
     work()
 
 

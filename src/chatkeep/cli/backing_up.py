@@ -29,7 +29,7 @@ def backup(name: str, as_json: bool) -> int:
 
     connection = app.connection(name)
     with app.holding("backup", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.back_up(place, means, progress=both(run, told))
         run.reports(report)
@@ -139,7 +139,7 @@ def restore(
     wanted |= {"out": out, "exporter": exporter} if out else {"into": into} if into else {}
     wanted |= {} if out or into else {"replace": replace, "dry_run": dry_run}
     with app.holding("restore", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.restore(place, means, progress=both(run, told), **wanted)
         run.reports(report)
@@ -233,7 +233,7 @@ def drill(name: str, sample: int | None, as_json: bool) -> int:
 
     connection = app.connection(name)
     with app.holding("drill", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.drill(place, means, progress=both(run, told), sample=sample)
         run.reports(report)

@@ -45,7 +45,7 @@ def copies(name: str, exporter: str | None, attachments: bool | None, remove: bo
     wanted: dict[str, Any] = schedules.arguments(chosen) | {"remove": remove}
     del wanted["connection"]
     with app.holding("publish", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.publish(place, means, progress=both(run, told), **wanted)
         run.reports(report)
@@ -87,7 +87,7 @@ def inbox(name: str, as_json: bool) -> int:
 
     connection = app.connection(name)
     with app.holding("inbox", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.take_in(place, means, progress=both(run, told))
         run.reports(report)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chatkeep.archive import Archive
+from chatkeep.errors import WrongUse
 from chatkeep.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,10 +27,20 @@ def settings() -> Settings:
     return Settings.from_environment()
 
 
+def own(settings: Settings) -> Settings:
+    """The settings, for a command that works on the one archive of a laptop. Raises WrongUse on a server."""
+    if settings.is_server:
+        raise WrongUse(
+            "This command is for the one archive of a laptop, and a server has many.",
+            hint="Use the pages of the server; to work with a data folder, leave DATABASE_URL out.",
+        )
+    return settings
+
+
 @contextmanager
 def archive() -> Iterator[Archive]:
     """The archive of the data folder. Edits need `App.archive`, which knows the device."""
-    home = settings().home
+    home = own(settings()).home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Archive.open(home) as opened:
         yield opened
@@ -75,13 +86,14 @@ class App:
     @contextmanager
     def archive(self) -> Iterator[Archive]:
         """The archive, for edits in the name of this device."""
-        with Archive.open(self.settings.home, device=self.device.host) as opened:
+        with Archive.open(own(self.settings).home, device=self.device.host) as opened:
             yield opened
 
     def connection(self, name: str) -> Connection:
         """The connection that is meant. Raises NotFound, WrongUse."""
         from chatkeep.connections.opening import connection
 
+        own(self.settings)
         return connection(name)
 
     @contextmanager

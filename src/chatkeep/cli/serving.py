@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from importlib import import_module
 
 import click
@@ -49,11 +50,11 @@ def worker(once: bool, as_json: bool) -> None:
     from chatkeep.cli.output import count, say, write_json
 
     app = rooms.App()
-    from chatkeep.jobs import kinds
+    from chatkeep.jobs.means import means_of
     from chatkeep.jobs.workshop import workshop
 
-    with app.archive() as archive:
-        works = workshop(kinds.Means(archive, app.installation))
+    with closing(means_of(app.settings)) as means:
+        works = workshop(means)
         if once:
             done = works.once()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")

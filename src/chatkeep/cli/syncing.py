@@ -33,7 +33,7 @@ def sync(name: str, accept_deletions: bool, as_json: bool) -> int:
 
     connection = app.connection(name)
     with app.holding("sync", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
 
             def tell(step: Step) -> None:

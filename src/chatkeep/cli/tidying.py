@@ -48,7 +48,7 @@ def tidy(name: str, dry_run: bool, all_devices: bool, as_json: bool, **keep: int
     policy = {rule: count for rule, count in keep.items() if count is not None}
     connection = app.connection(name)
     with app.holding("tidy", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
-        means = kinds.Means(archive, app.installation)
+        means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:
             report = kinds.tidy(
                 place,

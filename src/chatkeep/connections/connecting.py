@@ -79,7 +79,7 @@ def connect(
     WrongPassphrase, and what the provider raises. Nothing is connected then, and no vault is left half made.
     """
     row = _row(provider, location, installation)
-    check_free(name, provider, row.location)
+    check_free(name, provider, row.location, archive=row.archive)
     with closing(open_storage(row, installation, new=True)) as storage:
         probe(storage)
         vault, recovery_key = _vault(storage, passphrase, ask, installation)
@@ -92,7 +92,8 @@ def _row(provider: str, given: Mapping[str, str], installation: Installation) ->
     if "path" in where:
         where["path"] = str(Path(where["path"]).expanduser().resolve())
     hidden = {need: where.pop(need) for need in kind.secrets if need in where}
-    row = Connection(provider=provider, location=where, account=where.get("path") or _address(where))
+    account = where.get("path") or _address(where)
+    row = Connection(archive=installation.archive, provider=provider, location=where, account=account)
     seal_secrets(row, hidden, installation)
     return row
 
@@ -112,7 +113,7 @@ def connect_consented(
     with alone(installation.home, f"{consent.uid}-connecting"):
         if not Consent.objects.filter(pk=consent.pk).exists():
             raise NotFound("This sign-in is not under way any more.", hint="It may be connected already.")
-        check_free(consent.name, consent.provider, consent.location, consent.account_id)
+        check_free(consent.name, consent.provider, consent.location, consent.account_id, archive=consent.archive)
         with closing(open_storage(consent, installation)) as storage:
             vault, recovery_key = _vault(storage, passphrase, ask, installation)
         with transaction.atomic(durable=True):
@@ -127,7 +128,7 @@ _CONSENTED = ("account", "account_id", "scopes", "consented_at", "ends_at", "end
 
 
 def _become(consent: Consent) -> Connection:
-    row = Connection(uid=consent.uid, provider=consent.provider, location=consent.location)
+    row = Connection(uid=consent.uid, archive=consent.archive, provider=consent.provider, location=consent.location)
     row.secrets, row.tokens = bytes(consent.secrets), bytes(consent.tokens)
     row.quota, row.quota_at = (consent.looked or {}).get("quota"), timezone.now()
     for name in _CONSENTED:
@@ -141,7 +142,8 @@ def reconnect(consent: Consent, *, installation: Installation) -> Connected:
     Raises what look raises when it was not, NotFound when the place was disconnected meanwhile.
     """
     looked = consent.looked or msgspec.to_builtins(look(consent, installation))
-    row = Connection.objects.filter(uid=consent.reconnects, account_id=consent.account_id).first()
+    mine = Connection.objects.filter(archive=consent.archive)
+    row = mine.filter(uid=consent.reconnects, account_id=consent.account_id).first()
     if row is None:
         raise NotFound("The place was disconnected meanwhile.", hint="Connect it as a new one.")
     with alone(installation.home, row.uid), transaction.atomic(durable=True):

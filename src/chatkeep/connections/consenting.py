@@ -19,7 +19,7 @@ import msgspec
 from django.utils import timezone
 
 from chatkeep import providers
-from chatkeep.connections.installation import Installation
+from chatkeep.connections.installation import OWN, Installation
 from chatkeep.connections.keeping import KeptTokens
 from chatkeep.connections.models import Connection, Consent
 from chatkeep.connections.opening import CLIENT_ID, CLIENT_SECRET, client_of, seal_secrets, secrets_of
@@ -64,7 +64,15 @@ def begin(
     Raises WrongUse when no app is known that could ask.
     """
     where = dict(location or {})
-    row = Consent(provider=provider, name=name, redirect=redirect, browser=browser, origin=origin, wider=wider)
+    row = Consent(
+        archive=installation.archive,
+        provider=provider,
+        name=name,
+        redirect=redirect,
+        browser=browser,
+        origin=origin,
+        wider=wider,
+    )
     own = {CLIENT_SECRET: client_secret}
     if reconnects is not None:
         row.reconnects = reconnects.uid
@@ -140,9 +148,9 @@ def device_of(row: Consent, installation: Installation) -> oauth.DeviceCode | No
     return _asked(row, installation).device
 
 
-def find(uid: str, *, browser: str) -> Consent:
-    """The question with this uid, for the browser that asked. Raises NotFound."""
-    found = Consent.objects.filter(uid=uid, browser=browser).first()
+def find(uid: str, *, browser: str, archive: str = OWN) -> Consent:
+    """The question with this uid, for the browser that asked and for this archive. Raises NotFound."""
+    found = Consent.objects.filter(uid=uid, browser=browser, archive=archive).first()
     if found is None:
         raise NotFound("This sign-in is not under way any more.", hint="Begin again; nothing was changed.")
     return found

@@ -12,7 +12,7 @@ import msgspec
 from django.utils import timezone
 
 from chatkeep import providers
-from chatkeep.connections.installation import Installation
+from chatkeep.connections.installation import OWN, Installation
 from chatkeep.connections.keeping import KeptTokens
 from chatkeep.connections.models import Connection, Consent, Note
 from chatkeep.connections.opening import VAULT, means_of, open_storage
@@ -61,7 +61,7 @@ def look(row: Consent, installation: Installation) -> Looked:
     """
     with noting(row):
         row.trouble = row.told = row.hint = ""
-        before = Connection.objects.filter(uid=row.reconnects).first() if row.reconnects else None
+        before = Connection.objects.filter(uid=row.reconnects, archive=row.archive).first() if row.reconnects else None
         steps: list[str] = []
         _meet(row, before, installation)
         steps.append("account")
@@ -95,7 +95,7 @@ def _meet(row: Consent, before: Connection | None, installation: Installation) -
         row.save(update_fields=["account", "account_id", "tokens"])
         raise error
     if not before:
-        check_free(row.name, row.provider, row.location, row.account_id)
+        check_free(row.name, row.provider, row.location, row.account_id, archive=row.archive)
 
 
 def _open(row: Consent, before: Connection | None, installation: Installation) -> Storage:
@@ -108,10 +108,10 @@ def _open(row: Consent, before: Connection | None, installation: Installation) -
         raise
 
 
-def check_free(name: str, provider: str, where: dict[str, str], account_id: str = "") -> None:
-    """Refuse a name that is taken, and a place that is connected already. Raises WrongUse."""
-    check_name(name)
-    for other in Connection.objects.all():
+def check_free(name: str, provider: str, where: dict[str, str], account_id: str = "", *, archive: str = OWN) -> None:
+    """Refuse a name that is taken in an archive, and a place that it is connected to already. Raises WrongUse."""
+    check_name(name, archive)
+    for other in Connection.objects.filter(archive=archive):
         if other.provider == provider and other.account_id == account_id and _same(other.location, where):
             raise WrongUse(
                 f"This place is connected already, as {other.name!r}.",
@@ -120,9 +120,9 @@ def check_free(name: str, provider: str, where: dict[str, str], account_id: str 
             )
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that is taken. Raises WrongUse."""
-    if name and Connection.objects.filter(name=name).exists():
+def check_name(name: str, archive: str = OWN) -> None:
+    """Refuse a name that is taken in an archive. Raises WrongUse."""
+    if name and Connection.objects.filter(archive=archive, name=name).exists():
         raise WrongUse(f"A connection is called {name!r} already.", hint="Give another name.")
 
 

@@ -7,6 +7,8 @@ import secrets
 from django.db import models
 from django.utils import timezone
 
+from chatkeep.connections.installation import OWN
+
 
 def _suffix() -> str:
     return secrets.token_hex(4)
@@ -17,12 +19,14 @@ def _uid() -> str:
 
 
 class Device(models.Model):
-    """This machine as backups name it: one row.
+    """Where an archive is kept, as backups name it: one row for each archive.
 
     A name may be borne by two machines and a machine may be cloned, so the host in the vault is the name and a random
-    suffix. A new suffix makes this machine a new device.
+    suffix. A new suffix makes this machine a new device. On a server the machines come and go, so there each archive
+    is a device.
     """
 
+    archive = models.CharField(max_length=32, unique=True, default=OWN)
     name = models.CharField(max_length=100)
     suffix = models.CharField(max_length=16, default=_suffix)
     made_at = models.DateTimeField(auto_now_add=True)
@@ -41,7 +45,7 @@ class Device(models.Model):
 class Connection(models.Model):
     """A person's link to one place at a provider. The secrets in it are sealed (`chatkeep.connections.safe`).
 
-    uid: what jobs and sealed values refer to, for as long as the connection lasts.
+    uid: what jobs and sealed values refer to, for as long as the connection lasts. archive: whose link it is.
     location: what the provider needs to open the place, {"path": "/media/stick/Chats"}, {"folder": "Chatkeep"}; where
         somebody signs in also "client_id", which app the consent was given to.
     account, quota: as the provider said when it was last asked, the quota at quota_at. account_id: which account it
@@ -56,7 +60,8 @@ class Connection(models.Model):
     """
 
     uid = models.CharField(max_length=16, unique=True, default=_uid, editable=False)
-    name = models.CharField(max_length=100, unique=True)
+    archive = models.CharField(max_length=32, default=OWN, db_index=True)
+    name = models.CharField(max_length=100)
     provider = models.CharField(max_length=40)
     location = models.JSONField(default=dict)
     account = models.CharField(max_length=200, blank=True, default="")
@@ -84,6 +89,7 @@ class Connection(models.Model):
 
     class Meta:
         ordering = ("connected_at", "id")
+        constraints = (models.UniqueConstraint(fields=("archive", "name"), name="connections_one_name"),)
 
     def __str__(self) -> str:
         return str(self.name)
@@ -101,7 +107,7 @@ class Connection(models.Model):
 class Consent(models.Model):
     """A consent that a person is being asked for: from the address at the provider to the connection it becomes.
 
-    uid: becomes that of the connection, so that what was sealed here opens there.
+    uid: becomes that of the connection, so that what was sealed here opens there. archive: whose it will be.
     state_hash: of the value that the provider sends back, good for one return. "" once it has come back, so that a
         second return finds nothing. browser: hash of the session it began in, "" for the command line.
     asked: sealed; the address, the verifier, the state, the code of a device.
@@ -114,6 +120,7 @@ class Consent(models.Model):
     """
 
     uid = models.CharField(max_length=16, unique=True, default=_uid, editable=False)
+    archive = models.CharField(max_length=32, default=OWN, db_index=True)
     provider = models.CharField(max_length=40)
     name = models.CharField(max_length=100, blank=True, default="")
     location = models.JSONField(default=dict)

@@ -13,7 +13,7 @@ import msgspec
 from django.utils import timezone
 
 from chatkeep import providers
-from chatkeep.connections.installation import Installation
+from chatkeep.connections.installation import OWN, Installation
 from chatkeep.connections.keeping import KeptNotes, KeptTokens
 from chatkeep.connections.models import Connection, Consent, Device
 from chatkeep.errors import Busy, ChatkeepError, NotFound, SignInAgain, Stopped, WrongUse
@@ -28,30 +28,30 @@ SECRETS = "secrets"
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
 
-def this_device(name: str) -> Device:
-    """This machine as backups name it; made at the first call, with the name given then."""
-    return Device.objects.order_by("id").first() or Device.objects.create(name=name)
+def this_device(name: str, archive: str = OWN) -> Device:
+    """Where an archive is kept, as backups name it; made at the first call, with the name given then."""
+    return Device.objects.get_or_create(archive=archive, defaults={"name": name})[0]
 
 
-def rename_device() -> str:
-    """Gives this machine a new name in vaults, for it was copied from another one or set back, and returns it."""
-    device = this_device("device")
+def rename_device(archive: str = OWN) -> str:
+    """Gives it a new name in vaults, for it was copied from another machine or set back, and returns that."""
+    device = this_device("device", archive)
     device.suffix = Device().suffix
     device.save()
     return device.host
 
 
-def connections() -> list[Connection]:
-    """All connections, the oldest first."""
-    return list(Connection.objects.all())
+def connections(archive: str = OWN) -> list[Connection]:
+    """All connections of an archive, the oldest first."""
+    return list(Connection.objects.filter(archive=archive))
 
 
-def connection(name: str = "") -> Connection:
-    """The connection of this name; the only one if no name is given.
+def connection(name: str = "", archive: str = OWN) -> Connection:
+    """The connection of an archive that has this name; the only one if no name is given.
 
     Raises NotFound when there is none, WrongUse when a name is needed to tell which.
     """
-    found = connections()
+    found = connections(archive)
     names = ", ".join(one.name for one in found)
     if name:
         for one in found:

@@ -9,17 +9,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
 
 from chatkeep import operations
-from chatkeep.archive import Archive
 from chatkeep.connections import opening
-from chatkeep.connections.installation import Installation
 from chatkeep.errors import SignInAgain
+from chatkeep.jobs.means import Means
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
 from chatkeep.operations import (
@@ -36,39 +34,24 @@ from chatkeep.operations import (
 from chatkeep.selection import Selection
 from chatkeep.vault import Policy
 
+__all__ = ["Means", "back_up", "check", "drill", "kinds", "publish", "restore", "sync", "take_in", "tidy"]
+
 LOOKED_INTO_FOR_S = 7 * 24 * 3600
-
-
-@dataclass(frozen=True)
-class Means:
-    """What jobs work with."""
-
-    archive: Archive
-    installation: Installation
-
-    @property
-    def home(self) -> Path:
-        """The data folder."""
-        return self.installation.home
-
-    @property
-    def host(self) -> str:
-        """This device as backups name it. Asked each time: a machine that turns out to be a copy gets a new name."""
-        return opening.this_device(self.installation.host).host
 
 
 def back_up(place: opening.Place, means: Means, *, progress: Progress) -> BackupReport:
     """Back up to a place that is open, and remember it with the connection."""
-    change = means.archive.number
+    here = means.of(place.connection.archive)
+    change = here.archive.number
     report = operations.back_up(
-        means.archive,
+        here.archive,
         place.vault,
-        host=means.host,
+        host=here.host,
         counting=place.counting,
-        new_host=opening.rename_device,
+        new_host=here.new_host,
         progress=progress,
     )
-    report = operations.tidy_if_due(report, place.vault, host=means.host, progress=progress)
+    report = operations.tidy_if_due(report, place.vault, host=here.host, progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
     return report
 
@@ -77,22 +60,24 @@ def tidy(
     place: opening.Place, means: Means, *, progress: Progress, policy: Mapping[str, int] | None = None, **wanted: bool
 ) -> TidyReport:
     """Tidy the vault of a place that is open. policy: fields of `Policy`; wanted: all_devices, dry_run."""
+    here = means.of(place.connection.archive)
     chosen = msgspec.convert(policy or {}, Policy)
-    return operations.tidy(place.vault, host=means.host, policy=chosen, progress=progress, **wanted)
+    return operations.tidy(place.vault, host=here.host, policy=chosen, progress=progress, **wanted)
 
 
 def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, progress: Progress) -> SyncReport:
     """Sync with a place that is open, and remember it with the connection: it ends with a backup."""
+    here = means.of(place.connection.archive)
     report = operations.sync(
-        means.archive,
+        here.archive,
         place.vault,
-        host=means.host,
+        host=here.host,
         counting=place.counting,
-        new_host=opening.rename_device,
+        new_host=here.new_host,
         accept_deletions=accept_deletions,
         progress=progress,
     )
-    saved = operations.tidy_if_due(report.backup, place.vault, host=means.host, progress=progress)
+    saved = operations.tidy_if_due(report.backup, place.vault, host=here.host, progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(saved), change=report.change)
     return report
 
@@ -126,12 +111,13 @@ def restore(
 
     `wanted` is what `operations.restore` takes; for files and new archives without replace and dry_run.
     """
-    beside = means.home / "cache" / "restore"
+    here = means.of(place.connection.archive)
+    beside = here.home / "cache" / "restore"
     if into:
         return operations.restore_into(place.vault, Path(into), progress=progress, **wanted)
     if out:
         return _as_files(place, beside, exporter, out, progress=progress, **wanted)
-    return operations.restore(means.archive, place.vault, beside=beside, progress=progress, **wanted)
+    return operations.restore(here.archive, place.vault, beside=beside, progress=progress, **wanted)
 
 
 def _as_files(
@@ -153,11 +139,12 @@ def _as_files(
 
 def drill(place: opening.Place, means: Means, *, progress: Progress, sample: int | None = None) -> DrillReport:
     """Rehearse a restore from a place that is open, and remember it with the connection."""
+    here = means.of(place.connection.archive)
     connection = place.connection
     report = operations.drill(
-        means.archive,
+        here.archive,
         place.vault,
-        beside=means.home / "cache" / "restore",
+        beside=here.home / "cache" / "restore",
         sample=sample or operations.SAMPLE,
         begin=(connection.drilled or {}).get("next", ""),
         unchanged_since=connection.backed_up_change if _is_last_ours(place) else None,
@@ -177,25 +164,28 @@ def publish(
     remove: bool = False,
 ) -> CopiesReport:
     """Bring the readable copies at a place up to date; remove: take away those that this device wrote."""
+    here = means.of(place.connection.archive)
     from chatkeep.exporters import Customisation  # brings the renderers, which only copies need
 
     if remove:
-        return operations.withdraw(means.archive, place.counting, host=means.host, progress=progress)
+        return operations.withdraw(here.archive, place.counting, host=here.host, progress=progress)
     wishes = Customisation(attachments="copy" if attachments else "none")
     return operations.publish(
-        means.archive, place.counting, host=means.host, exporter=exporter, customisation=wishes, progress=progress
+        here.archive, place.counting, host=here.host, exporter=exporter, customisation=wishes, progress=progress
     )
 
 
 def take_in(place: opening.Place, means: Means, *, progress: Progress) -> InboxReport:
     """Import what lies in the inbox of a place; its pieces are kept in the data folder until they are in."""
-    spool = means.home / "inbox" / place.connection.uid
-    return operations.take_in(means.archive, place.counting, spool=spool, progress=progress)
+    here = means.of(place.connection.archive)
+    spool = here.home / "inbox" / place.connection.uid
+    return operations.take_in(here.archive, place.counting, spool=spool, progress=progress)
 
 
 def look_into(place: opening.Place, means: Means, *, snapshot: str, progress: Progress) -> RestoreReport:
     """Make a snapshot readable without restoring it; what was opened more than a week ago goes."""
-    opened = opened_snapshots(means.home)
+    here = means.of(place.connection.archive)
+    opened = opened_snapshots(here.home)
     for old in opened.glob("*"):
         if time.time() - old.stat().st_mtime > LOOKED_INTO_FOR_S and not old.name.startswith(snapshot or " "):
             shutil.rmtree(old, ignore_errors=True)
@@ -241,10 +231,10 @@ def kinds(means: Means) -> dict[str, Work]:
 def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]], object]) -> Work:
     def at_the_place(run: Run, arguments: Mapping[str, Any]) -> object:
         given = dict(arguments)
-        connection = opening.connection(given.pop("connection", ""))
+        connection = opening.connection(given.pop("connection", ""), run.archive)
         if connection.signed_out:  # no request is made before somebody has connected the account again
             raise SignInAgain(f"{connection.name} is signed out.")
-        with opening.opened(connection, means.installation) as place:
+        with opening.opened(connection, means.installation_of(run.archive)) as place:
             return work(run, place, given)
 
     return at_the_place
@@ -252,7 +242,7 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
 
 def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
     paths = [Path(path) for path in given["paths"]]
-    report = operations.import_from(means.archive, paths, progress=run.progress)
+    report = operations.import_from(means.archive_of(run.archive), paths, progress=run.progress)
     if given.get("uploaded"):
         for folder in {path.parent for path in paths}:
             shutil.rmtree(folder, ignore_errors=True)
@@ -263,7 +253,7 @@ def _export(means: Means, run: Run, given: Mapping[str, Any]) -> object:
     from chatkeep.exporters import Customisation  # brings the renderers, which only an export needs
 
     return operations.export_to(
-        means.archive,
+        means.archive_of(run.archive),
         msgspec.convert(given.get("selection", {}), Selection),
         exporter=given["format"],
         customisation=msgspec.convert(given.get("options", {}), Customisation),

@@ -39,7 +39,7 @@ class Laptop:
         with transaction.atomic():
             waiting = _waiting(asked)
             while missing := [key for key in asked if key not in waiting]:
-                rows = [Job(kind=k, subject=s, arguments=a, by=asked[k, s, a].by) for k, s, a in missing]
+                rows = [_row(asked[key]) for key in missing]
                 Job.objects.bulk_create(rows, ignore_conflicts=True)  # somebody else may ask at the same moment
                 waiting |= _waiting(missing)
             return [waiting[_key(one)] for one in several]
@@ -68,6 +68,11 @@ class Laptop:
 
 def _key(wanted: Wanted) -> _Key:
     return wanted.kind, wanted.subject, json.dumps(dict(wanted.arguments), sort_keys=True)
+
+
+def _row(wanted: Wanted) -> Job:
+    kind, subject, arguments = _key(wanted)
+    return Job(kind=kind, archive=wanted.archive, subject=subject, arguments=arguments, by=wanted.by)
 
 
 def _waiting(keys: Iterable[_Key]) -> dict[_Key, int]:

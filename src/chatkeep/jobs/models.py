@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from chatkeep import happenings
+from chatkeep.connections.installation import OWN
 
 
 class State(models.TextChoices):
@@ -35,7 +36,8 @@ OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
 class Job(models.Model):
     """One piece of long work. The database itself refuses two runs of one subject and two equal waiting requests.
 
-    kind: a name of `chatkeep.jobs.kinds`. subject: what runs are serial by, "archive" or "connection:<uid>".
+    kind: a name of `chatkeep.jobs.kinds`. archive: whose work it is. subject: what runs are serial by, "archive",
+    "archive:<id>" or "connection:<uid>".
     attached: run by a process that somebody watches (a command); when it dies, no worker runs it again.
     arguments: for the kind, JSON with sorted keys. by: who asked, "the web page" or "the command line (4711)".
     run_token, lease_until: the run that may work now, and until when; empty when none does.
@@ -48,6 +50,7 @@ class Job(models.Model):
     """
 
     kind = models.CharField(max_length=40)
+    archive = models.CharField(max_length=32, default=OWN, db_index=True)
     subject = models.CharField(max_length=80)
     arguments = models.TextField(default="{}")
     by = models.CharField(max_length=80, blank=True, default="")
@@ -97,7 +100,7 @@ class Job(models.Model):
 class Schedule(models.Model):
     """When a kind of job is asked for without a person: by the clock, and some minutes after the archive changed.
 
-    subject, kind, arguments: of the jobs, as in Job. on: whether it asks at all.
+    archive, subject, kind, arguments: of the jobs, as in Job. on: whether it asks at all.
     every: as `chatkeep.jobs.timing` writes it, "day 03:30"; "" for never by the clock.
     after_change: how long the archive must have been quiet after a change [minutes]; 0 for never after a change.
     paused_for, paused: why it does not ask for now, as a code (Why) and in words; "" when it does.
@@ -106,6 +109,7 @@ class Schedule(models.Model):
     first change were seen that nothing was asked for yet.
     """
 
+    archive = models.CharField(max_length=32, default=OWN, db_index=True)
     subject = models.CharField(max_length=80)
     kind = models.CharField(max_length=40)
     arguments = models.TextField(default="{}")

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from chatkeep.connections.installation import OWN
 from chatkeep.jobs.run import Run
 
 Work = Callable[[Run, Mapping[str, Any]], object]
@@ -33,6 +34,7 @@ class Wanted(msgspec.Struct, frozen=True):
     subject: str
     arguments: Mapping[str, Any] = {}
     by: str = ""
+    archive: str = OWN
 
 
 class Stats(msgspec.Struct, frozen=True):

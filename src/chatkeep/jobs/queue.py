@@ -11,22 +11,30 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from chatkeep.connections.installation import OWN
 from chatkeep.errors import Busy, NotFound
 from chatkeep.jobs import lease
 from chatkeep.jobs.models import OPEN, Job, State, Why
 from chatkeep.jobs.run import PausedByPerson, Run
 
 ARCHIVE = "archive"
-"""The subject of work that changes the archive and no connection."""
+"""The subject of work that changes the archive of a laptop and no connection."""
 
 
-def enqueue(kind: str, subject: str, arguments: Mapping[str, Any] | None = None, *, by: str = "") -> Job:
-    """Ask for work. When the same is waiting already, that request is given back instead."""
+def archive_subject(archive: str) -> str:
+    """The subject of work that changes an archive and no connection."""
+    return ARCHIVE if archive == OWN else f"{ARCHIVE}:{archive}"
+
+
+def enqueue(
+    kind: str, subject: str, arguments: Mapping[str, Any] | None = None, *, by: str = "", archive: str = OWN
+) -> Job:
+    """Ask for work on what belongs to an archive. When the same is waiting already, that is given back instead."""
     text = json.dumps(arguments or {}, sort_keys=True)
     while True:
         try:
             with transaction.atomic():
-                return Job.objects.create(kind=kind, subject=subject, arguments=text, by=by)
+                return Job.objects.create(kind=kind, archive=archive, subject=subject, arguments=text, by=by)
         except IntegrityError:
             same = Job.objects.filter(kind=kind, subject=subject, arguments=text, state=State.WAITING).first()
             if same is not None:
@@ -82,9 +90,10 @@ def resume_subject(subject: str, why: Why) -> int:
     return len([resume(job.pk) for job in paused])
 
 
-def find(pk: int) -> Job:
-    """The job as it is now. Raises NotFound."""
-    job = Job.objects.filter(pk=pk).first()
+def find(pk: int, *, archive: str = "") -> Job:
+    """The job as it is now. Of an archive that is given only its own jobs are found. Raises NotFound."""
+    mine = Job.objects.filter(archive=archive) if archive else Job.objects.all()
+    job = mine.filter(pk=pk).first()
     if job is None:
         raise NotFound(f"There is no job {pk}.")
     return job
@@ -108,6 +117,7 @@ def holding(
     subject: str,
     *,
     by: str,
+    archive: str = OWN,
     wait_s: float = 600.0,
     waiting: Callable[[Job], None] = lambda job: None,
 ) -> Iterator[Run]:
@@ -116,8 +126,9 @@ def holding(
     While another run has the subject, `waiting` is told which, once for each, for at most wait_s [s]; then Busy.
     The row records how it ended, as for a worker's run; errors pass on to the caller.
     """
-    job, token = _take_own(kind, subject, by=by, until=time.monotonic() + wait_s, waiting=waiting)
-    run = Run(job.pk, token)
+    wanted = {"kind": kind, "archive": archive, "subject": subject, "by": by}
+    job, token = _take_own(wanted, until=time.monotonic() + wait_s, waiting=waiting)
+    run = Run(job.pk, token, archive=archive)
     try:
         with run.beating():
             yield run
@@ -130,14 +141,14 @@ def holding(
     run.succeeded()
 
 
-def _take_own(kind: str, subject: str, *, by: str, until: float, waiting: Callable[[Job], None]) -> tuple[Job, str]:
+def _take_own(wanted: Mapping[str, str], *, until: float, waiting: Callable[[Job], None]) -> tuple[Job, str]:
     told: set[str] = set()
     while True:
         lease.recover()
-        taken = _start_own(kind, subject, by)
+        taken = _start_own(wanted)
         if taken is not None:
             return taken
-        other = Job.objects.filter(subject=subject, state=State.RUNNING).first()
+        other = Job.objects.filter(subject=wanted["subject"], state=State.RUNNING).first()
         if other is not None and other.run_token not in told:
             told.add(other.run_token)
             waiting(other)
@@ -146,9 +157,9 @@ def _take_own(kind: str, subject: str, *, by: str, until: float, waiting: Callab
         time.sleep(0.2)
 
 
-def _start_own(kind: str, subject: str, by: str) -> tuple[Job, str] | None:
+def _start_own(wanted: Mapping[str, str]) -> tuple[Job, str] | None:
     token = lease.new_token()
-    job = Job(kind=kind, subject=subject, by=by, attached=True, **lease.begun(token))
+    job = Job(**wanted, attached=True, **lease.begun(token))
     try:
         with transaction.atomic():
             job.save(force_insert=True)

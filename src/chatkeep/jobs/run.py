@@ -14,6 +14,7 @@ import msgspec
 from django.db import connection
 
 from chatkeep import happenings
+from chatkeep.connections.installation import OWN
 from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped, Unavailable
 from chatkeep.jobs import lease
 from chatkeep.jobs.models import Job, State, Why
@@ -33,10 +34,11 @@ class PausedByPerson(Cancelled):
 
 
 class Run:
-    """The right to work, as long as `progress` does not raise. Used from one thread."""
+    """The right to work, as long as `progress` does not raise. Used from one thread. archive: whose work it is."""
 
-    def __init__(self, pk: int, token: str) -> None:
+    def __init__(self, pk: int, token: str, *, archive: str = OWN) -> None:
         self.pk = pk
+        self.archive = archive
         self._token = token
         self._written = 0.0
         self._told = time.monotonic()

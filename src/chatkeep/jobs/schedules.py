@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from zlib import crc32
@@ -67,26 +67,27 @@ WORDS = {
 
 def ensure(kinds: Collection[str] = tuple(DEFAULTS)) -> None:
     """Give every connection a schedule of each of these kinds, as far as it has none, and drop those of none."""
-    subjects = {place.subject for place in Connection.objects.all()}
+    subjects = {place.subject: place.archive for place in Connection.objects.all()}
     known = set(Schedule.objects.values_list("subject", "kind"))
     rows = [
-        _default(subject, kind, DEFAULTS[kind])
+        _default(subject, kind, DEFAULTS[kind], archive=subjects[subject])
         for subject in sorted(subjects)
         for kind in DEFAULTS
         if kind in kinds and (subject, kind) not in known
     ]
     if rows:
         Schedule.objects.bulk_create(rows, ignore_conflicts=True)
-    gone = {subject for subject, _ in known if subject.startswith("connection:")} - subjects
+    gone = {subject for subject, _ in known if subject.startswith("connection:")} - subjects.keys()
     if gone:
         Schedule.objects.filter(subject__in=gone).delete()
         Job.objects.filter(subject__in=gone, state=State.WAITING, by=BY).delete()
 
 
-def _default(subject: str, kind: str, default: Default) -> Schedule:
+def _default(subject: str, kind: str, default: Default, *, archive: str) -> Schedule:
     own = crc32(f"{subject}/{kind}".encode())  # spread over the night, so that not everybody comes at once
     quiet = {"at": f"{2 + own % 3:02d}:{own // 3 % 60:02d}", "day": timing.DAYS[own % 7], "number": 1 + own % 28}
     return Schedule(
+        archive=archive,
         subject=subject,
         kind=kind,
         on=default.on,
@@ -210,7 +211,8 @@ def words(schedule: Schedule) -> str:
 class Dispatcher:
     """Asks for what is due. Several may do so at once: each request is made by one of them.
 
-    change: gives the number of the archive's last change. clock: the time of day; steady: one that nobody sets [s].
+    changes: gives the number of the last change of each archive that may have changed. clock: the time of day; steady:
+    one that nobody sets [s].
     """
 
     def __init__(
@@ -218,14 +220,14 @@ class Dispatcher:
         backend: Backend,
         *,
         kinds: Collection[str],
-        change: Callable[[], int],
+        changes: Callable[[], Mapping[str, int]],
         zone: tzinfo | None = None,
         clock: Callable[[], datetime] = timezone.now,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
         self._kinds = frozenset(kinds)
-        self._change = change
+        self._changes = changes
         self._zone = zone or timezone.get_default_timezone()
         self._clock = clock
         self._steady = steady
@@ -279,9 +281,9 @@ class Dispatcher:
         return timing.next_after(timing.parse(schedule.every), now, self._zone) if schedule.every else None
 
     def _notice_change(self, now: datetime) -> None:
-        number = self._change()
-        waiting = self._active().filter(after_change__gt=0).exclude(change=number)
-        waiting.update(change=number, changed_at=now, first_changed_at=Coalesce(F("first_changed_at"), now))
+        for archive, number in self._changes().items():
+            waiting = self._active().filter(archive=archive, after_change__gt=0).exclude(change=number)
+            waiting.update(change=number, changed_at=now, first_changed_at=Coalesce(F("first_changed_at"), now))
 
     def _due(self, now: datetime) -> list[Schedule]:
         maybe = self._active().filter(Q(next_due__lte=now) | Q(changed_at__isnull=False))
@@ -299,7 +301,9 @@ class Dispatcher:
             mine = self._active().filter(pk=schedule.pk, **same).update(**changes)
             if not mine or not wanted:
                 return 0
-            self._backend.enqueue_many([Wanted(schedule.kind, schedule.subject, arguments(schedule), BY)])
+            self._backend.enqueue_many(
+                [Wanted(schedule.kind, schedule.subject, arguments(schedule), BY, schedule.archive)]
+            )
         return 1
 
 

@@ -15,6 +15,7 @@ from django.db import close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from chatkeep.connections.installation import OWN
 from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped
 from chatkeep.jobs import lease, schedules
 from chatkeep.jobs.models import Job, State, Why
@@ -104,7 +105,7 @@ class Worker:
         connection.close()
 
     def _run(self, job: Job, token: str) -> None:
-        run = StoppableRun(job.pk, token, self._stop)
+        run = StoppableRun(job.pk, token, self._stop, archive=job.archive)
         try:
             with contextlib.suppress(lease.LostLease), run.beating(self._lasts / 6):
                 self._do(run, job)
@@ -147,8 +148,8 @@ class ClosingDown(Stopped):
 class StoppableRun(Run):
     """A run that also stops when its program is being closed."""
 
-    def __init__(self, pk: int, token: str, closing: threading.Event) -> None:
-        super().__init__(pk, token)
+    def __init__(self, pk: int, token: str, closing: threading.Event, *, archive: str = OWN) -> None:
+        super().__init__(pk, token, archive=archive)
         self._closing = closing
 
     def progress(self, step: Any) -> None:

@@ -17,11 +17,13 @@ PATIENCE_S = 10.0
 class Workshop:
     """Asks for what is due and does it, in threads of this process, until it is stopped."""
 
-    def __init__(self, backend: Backend, works: Mapping[str, Work], *, change: Callable[[], int]) -> None:
+    def __init__(
+        self, backend: Backend, works: Mapping[str, Work], *, changes: Callable[[], Mapping[str, int]]
+    ) -> None:
         self._stop = threading.Event()
         self._backend = backend
         self._works = works
-        self.dispatcher = Dispatcher(backend, kinds=works, change=change)
+        self.dispatcher = Dispatcher(backend, kinds=works, changes=changes)
         self._threads = [
             threading.Thread(target=self.dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True),
             threading.Thread(target=self._work, name="worker", daemon=True),
@@ -54,5 +56,5 @@ class Workshop:
 
 
 def workshop(means: kinds.Means) -> Workshop:
-    """The workshop of this machine: its kinds of jobs, over its archive, with the backend of a laptop."""
-    return Workshop(Laptop(), kinds.kinds(means), change=lambda: means.archive.number)
+    """The workshop of this machine: its kinds of jobs, over its archives, with the backend of a laptop."""
+    return Workshop(Laptop(), kinds.kinds(means), changes=means.changes)

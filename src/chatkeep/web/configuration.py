@@ -22,12 +22,15 @@ ALLOWED_HOSTS = [*CHATKEEP.allowed_hosts, *filter(None, [CHATKEEP.public_host])]
 ROOT_URLCONF = "chatkeep.web.urls"
 WSGI_APPLICATION = None
 INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
     "chatkeep.connections",
     "chatkeep.jobs",
+    "chatkeep.people",
     "chatkeep.rollout",
     "chatkeep.web",
 ]
@@ -39,11 +42,13 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "chatkeep.web.guard.SignedIn",
     "chatkeep.web.guard.Explained",
 ]
+AUTH_USER_MODEL = "people.User"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chatkeep.web.guard import KEEPER
 from chatkeep.web.runs import Shown, open_runs
 
 _PLACES = (
@@ -22,15 +21,15 @@ _PLACES = (
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """`rail`, the places of the navigation, and `activity`: the open jobs, for the pill on every page."""
-    session = getattr(request, "session", None)
-    if session is None or not session.get(KEEPER):
+    archive = getattr(request, "archive_id", "")
+    if not archive:
         return {}
     here = request.path
     places = [
         {"href": (href := reverse(name)), "name": title, "icon": icon, "here": _is_here(here, href)}
         for name, title, icon in _PLACES
     ]
-    activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs()
+    activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs(archive)
     return {"rail": places, "activity": activity}
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
+from django.contrib.auth import login
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from chatkeep.errors import ChatkeepError, NotFound
+from chatkeep.people import belonging
+from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.pages import errors
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 OPEN_PATHS = ("/sign-in/", "/health")
 # A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.
 RETURN_PATH = "/connect/return"
-KEEPER = "keeper"
+ARCHIVE = "archive"
+"""In the session: the archive that somebody chose to work in, of several."""
+_KEEPER = "keeper"
 
 
 class Guard:
@@ -45,18 +51,32 @@ class Guard:
 
 
 class SignedIn:
-    """Shows pages to the keeper alone; everybody else is told how to get a link."""
+    """Shows pages to those who are signed in; everybody else is told how.
+
+    A page then knows `request.user`, and `request.archive_id`: the one archive that it is about.
+    """
 
     def __init__(self, handle: Handler) -> None:
         self._handle = handle
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        _carry_over(request)
         is_return = request.path == RETURN_PATH and request.method == "GET"
-        if is_return or request.path.startswith(OPEN_PATHS) or request.session.get(KEEPER):
+        if request.user.is_authenticated:
+            theirs = cast(belonging.Request, request)
+            theirs.archive_id = belonging.archive_of(theirs.user, request.session.get(ARCHIVE, ""))
+        if request.user.is_authenticated or is_return or request.path.startswith(OPEN_PATHS):
             return self._handle(request)
         if request.method == "GET":
             return redirect(reverse("sign-in"))
         return errors.page(request, "You are not signed in.", "Open the link that chatkeep printed.", status=403)
+
+
+def _carry_over(request: HttpRequest) -> None:
+    """A browser that was signed in before there were accounts stays so."""
+    if request.session.get(_KEEPER) and not request.user.is_authenticated and not CHATKEEP.is_server:
+        del request.session[_KEEPER]
+        login(request, belonging.keeper())
 
 
 class Explained:

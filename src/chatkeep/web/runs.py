@@ -179,13 +179,13 @@ def _brought(taken: dict[str, Any]) -> str:
     return f"{new} new conversations, {updated} with something new, {number(taken['messages'])} messages"
 
 
-def open_runs() -> list[Shown]:
-    """What is waiting, running or paused, the newest request first."""
-    return [Shown(job) for job in Job.objects.filter(state__in=OPEN)[:20]]
+def open_runs(archive: str) -> list[Shown]:
+    """What is waiting, running or paused in an archive, the newest request first."""
+    return [Shown(job) for job in Job.objects.filter(archive=archive, state__in=OPEN)[:20]]
 
 
-def latest(kind: str, subject: str = "") -> Shown | None:
-    """The last job of a kind that ended well, of one subject or of all."""
-    ended = Job.objects.filter(kind=kind, state__in=(State.DONE, State.PROBLEMS))
-    job = (ended.filter(subject=subject) if subject else ended).order_by("-ended_at").first()
+def latest(kind: str, subject: str) -> Shown | None:
+    """The last job of a kind about a subject that ended well."""
+    ended = Job.objects.filter(kind=kind, subject=subject, state__in=(State.DONE, State.PROBLEMS))
+    job = ended.order_by("-ended_at").first()
     return Shown(job) if job else None

@@ -17,26 +17,24 @@ from chatkeep.connections.health import health
 from chatkeep.connections.kit import emergency_kit
 from chatkeep.connections.models import Connection
 from chatkeep.errors import ChatkeepError, WrongUse
-from chatkeep.jobs import queue, schedules
+from chatkeep.jobs import schedules
 from chatkeep.jobs.models import OPEN, Job, Schedule
 from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS, new_zip
 from chatkeep.web.runs import Shown, latest, title_of
 
-BY = "the web page"
-
 
 @require_GET
 def backups(request: HttpRequest) -> HttpResponse:
     """Every place, how it is, and the form to connect a folder."""
-    places = [_place(connection) for connection in opening.connections()]
+    places = [_place(connection) for connection in held.connections(request)]
     return render(request, "pages/backups.html", {"places": places})
 
 
 @require_GET
 def place(request: HttpRequest, name: str) -> HttpResponse:
     """One place: how full, how it is, when it is backed up, what can be done."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     schedules.ensure()
     runs = Job.objects.filter(subject=connection.subject).order_by("-requested_at", "-id")[:5]
     context = {
@@ -78,7 +76,7 @@ def connect(request: HttpRequest) -> HttpResponse:
     made = connecting.connect(
         "folder",
         {"path": path},
-        installation=held.installation(),
+        installation=held.installation(request),
         name=request.POST.get("name", "").strip(),
         passphrase=request.POST.get("passphrase", ""),
     )
@@ -100,7 +98,7 @@ def kit_of(made: connecting.Connected) -> str:
 @require_POST
 def do(request: HttpRequest, name: str) -> HttpResponseBase:
     """Back up, check or test a place now; or let go of it."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     doing = request.POST.get("do", "")
     if doing in ("backup", "check", "drill", "sync"):
         arguments: dict[str, Any] = {"connection": name}
@@ -108,12 +106,14 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
             arguments["accept_deletions"] = True
         if doing == "check":
             arguments["read_data"] = request.POST.get("read_data") == "1"
-        return redirect("run", queue.enqueue(doing, connection.subject, arguments, by=BY).pk)
+        return redirect("run", held.enqueue(request, doing, connection.subject, arguments).pk)
     if doing == "test":
-        return render(request, "pages/tested.html", {"tested": looking.test(connection, held.installation())})
+        return render(request, "pages/tested.html", {"tested": looking.test(connection, held.installation(request))})
     if doing == "disconnect":
         return render(
-            request, "pages/disconnected.html", {"what": connecting.disconnect(connection, held.installation()).what}
+            request,
+            "pages/disconnected.html",
+            {"what": connecting.disconnect(connection, held.installation(request)).what},
         )
     raise WrongUse("That cannot be done with a place.")
 
@@ -121,12 +121,12 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
 @require_GET
 def snapshots(request: HttpRequest, name: str) -> HttpResponse:
     """What can be restored from a place, the newest first, and the form to restore."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     found, unread, trouble = [], [], None
     try:
-        storage = opening.open_storage(connection, held.installation())
+        storage = opening.open_storage(connection, held.installation(request))
         try:
-            vault = opening.open_vault(connection, storage, held.installation())
+            vault = opening.open_vault(connection, storage, held.installation(request))
             found = operations.snapshots(vault)
             unread = operations.unread(vault)
         finally:
@@ -147,7 +147,7 @@ def snapshots(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 def restore(request: HttpRequest, name: str) -> HttpResponseBase:
     """Restore everything or some conversations, as files, or only look at what that would change."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     chosen = [one for given in request.POST.getlist("conversations") for one in given.replace(",", " ").split()]
     arguments: dict[str, Any] = {
         "connection": name,
@@ -157,11 +157,11 @@ def restore(request: HttpRequest, name: str) -> HttpResponseBase:
     doing = request.POST.get("do", "")
     if doing == "open":
         del arguments["conversations"]
-        return redirect("run", queue.enqueue("look", connection.subject, arguments, by=BY).pk)
+        return redirect("run", held.enqueue(request, "look", connection.subject, arguments).pk)
     if doing == "files":
         kind = request.POST.get("format", "")
         kind = kind if kind in {name for name, _, _ in FORMATS} else "html"
-        arguments |= {"exporter": kind, "out": new_zip(kind)}
+        arguments |= {"exporter": kind, "out": new_zip(request, kind)}
     else:
         arguments |= {"replace": request.POST.get("how") == "replace", "dry_run": doing != "restore"}
-    return redirect("run", queue.enqueue("restore", connection.subject, arguments, by=BY).pk)
+    return redirect("run", held.enqueue(request, "restore", connection.subject, arguments).pk)

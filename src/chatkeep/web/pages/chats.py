@@ -21,14 +21,14 @@ def chats(request: HttpRequest) -> HttpResponse:
     """Conversations, newest first, with the choices that narrow them."""
     selection = selection_of(request.GET)
     start = max(0, _number(request.GET.get("start")))
-    total = archive().count(selection)
-    found = archive().listing(selection, limit=PAGE, offset=start)
+    total = archive(request).count(selection)
+    found = archive(request).listing(selection, limit=PAGE, offset=start)
     return render(
         request,
         "pages/chats.html",
         {
             "found": found,
-            "facets": archive().facets(selection),
+            "facets": archive(request).facets(selection),
             "selection": selection,
             "total": total,
             "first": start + 1,
@@ -54,15 +54,17 @@ def together(request: HttpRequest) -> HttpResponseBase:
     if doing not in ("trash", "back"):
         raise WrongUse("That cannot be done with conversations.")
     for name in ids:
-        archive().edit(name, "trashed", timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ") if doing == "trash" else "")
+        archive(request).edit(
+            name, "trashed", timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ") if doing == "trash" else ""
+        )
     return redirect(reverse("chats") + ("" if doing == "trash" else "?trashed=1"))
 
 
 def _delete(request: HttpRequest, ids: list[str]) -> HttpResponseBase:
     """Ask first; nothing brings back what is deleted."""
     if request.POST.get("sure") != "1":
-        return render(request, "pages/delete.html", {"found": [archive().listed(id) for id in ids]})
-    operations.delete(archive(), ids)
+        return render(request, "pages/delete.html", {"found": [archive(request).listed(id) for id in ids]})
+    operations.delete(archive(request), ids)
     return redirect(reverse("chats") + "?trashed=1")
 
 

@@ -13,7 +13,7 @@ from chatkeep.web.held import archive
 @require_GET
 def conflicts(request: HttpRequest) -> HttpResponse:
     """What differs and nobody has looked at, and what somebody has."""
-    found = archive().conflicts(settled=True)
+    found = archive(request).conflicts(settled=True)
     context = {
         "versions": [one for one in found if one.kind == "versions" and not one.settled],
         "returned": [one for one in found if one.kind == "returned"],
@@ -28,13 +28,13 @@ def settle(request: HttpRequest) -> HttpResponseBase:
     id, message = request.POST.get("id", ""), request.POST.get("message", "")
     doing = request.POST.get("do", "")
     if doing == "choose":
-        archive().settle(id, message, choose=request.POST.get("version", ""))
+        archive(request).settle(id, message, choose=request.POST.get("version", ""))
     elif doing == "keep":
-        archive().settle(id, message)
+        archive(request).settle(id, message)
     elif doing == "undo":
-        archive().unsettle(id, message)
+        archive(request).unsettle(id, message)
     elif doing == "delete":
-        archive().delete([id])
+        archive(request).delete([id])
     else:
         raise WrongUse("That cannot be done with what differs.")
     return redirect("conflicts")

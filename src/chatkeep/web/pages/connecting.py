@@ -12,14 +12,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatkeep import providers
-from chatkeep.connections import connecting, consenting, looking, opening
+from chatkeep.connections import connecting, consenting, looking
 from chatkeep.connections.models import Connection, Consent
 from chatkeep.connections.trouble import noting
 from chatkeep.errors import ChatkeepError, NotFound, SlowDown, WrongUse
 from chatkeep.providers import Endpoints, NoConsent, Provider
 from chatkeep.providers.rehearsing import rehearse
 from chatkeep.web import held
-from chatkeep.web.guard import KEEPER
 from chatkeep.web.pages import errors
 from chatkeep.web.pages.backups import kit_of
 
@@ -53,7 +52,7 @@ def folder(request: HttpRequest) -> HttpResponse:
 def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:
     """What is asked for at a provider and why, and the app that asks; then the question is made, or the app tried."""
     kind = _cloud(provider)
-    before = _before(request.POST.get("reconnects") or request.GET.get("reconnects") or "")
+    before = _before(request, request.POST.get("reconnects") or request.GET.get("reconnects") or "")
     if request.method == "GET":
         return _options(request, kind, before)
     given = {name: request.POST.get(name, "").strip() for name in ("name", "folder", "client_id", "client_secret")}
@@ -62,10 +61,10 @@ def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:
             _try(request, kind, given)
             return _options(request, kind, before, given=given, tried=True)
         if before is None:
-            looking.check_name(given["name"])
+            looking.check_name(given["name"], held.installation(request).archive)
         row = consenting.begin(
             kind.name,
-            installation=held.installation(),
+            installation=held.installation(request),
             redirect=_redirect(request, kind),
             location={"folder": "" if before else given["folder"], "client_id": given["client_id"]},
             client_secret=given["client_secret"],
@@ -82,7 +81,7 @@ def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:
 def _options(
     request: HttpRequest, kind: Provider, before: Connection | None, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    operators, _ = held.installation().clients.get(kind.name, ("", ""))
+    operators, _ = held.installation(request).clients.get(kind.name, ("", ""))
     own = (before.location.get("client_id", "") if before else "") or ""
     context = {
         "kind": kind,
@@ -102,7 +101,7 @@ def _try(request: HttpRequest, kind: Provider, given: dict[str, str]) -> None:
     if not given["client_id"] or kind.sign_in is None:
         raise WrongUse("There is nothing to try yet.", hint="Give the client id first.")
     client = providers.Client(given["client_id"], given["client_secret"])
-    endpoints = Endpoints(held.installation().cloud_base)
+    endpoints = Endpoints(held.installation(request).cloud_base)
     rehearse(kind.sign_in, client, redirect=_redirect(request, kind), endpoints=endpoints)
 
 
@@ -116,24 +115,24 @@ def come_back(request: HttpRequest) -> HttpResponseBase:
     row = consenting.waiting_for(request.GET.get("state", ""))
     if row is not None and row.origin and row.origin != _origin(request):
         return HttpResponseRedirect(f"{row.origin}{request.get_full_path()}")
-    if not request.session.get(KEEPER):
+    if not request.user.is_authenticated:
         return redirect("sign-in")
     try:
-        row = consenting.come_back(request.GET.dict(), held.installation(), browser=_browser(request))
+        row = consenting.come_back(request.GET.dict(), held.installation(request), browser=_browser(request))
     except ChatkeepError as error:
         if row is None or (isinstance(error, NoConsent) and error.why == "unknown" and not _is_mine(request, row)):
             return errors.page(request, error.what, error.hint, status=400)
         return redirect("connect-step", row.uid)
-    return _go_on(row)
+    return _go_on(request, row)
 
 
-def _go_on(row: Consent) -> HttpResponseBase:
+def _go_on(request: HttpRequest, row: Consent) -> HttpResponseBase:
     """Look at what was consented to; a place that was signed out works again then."""
     with suppress(ChatkeepError):  # it is noted in the row, and its page says it
-        looking.look(row, held.installation())
+        looking.look(row, held.installation(request))
         if row.reconnects:
             with noting(row):
-                made = connecting.reconnect(row, installation=held.installation())
+                made = connecting.reconnect(row, installation=held.installation(request))
             return redirect("place", made.name)
     return redirect("connect-step", row.uid)
 
@@ -146,7 +145,7 @@ def step(request: HttpRequest, uid: str) -> HttpResponse:
 
 def _step(request: HttpRequest, row: Consent, *, error: ChatkeepError | None = None) -> HttpResponse:
     kind = _cloud(row.provider)
-    context: dict[str, Any] = {"row": row, "kind": kind, "error": error, "before": _before(row.reconnects)}
+    context: dict[str, Any] = {"row": row, "kind": kind, "error": error, "before": _before(request, row.reconnects)}
     if row.trouble:
         context["do"], context["words"] = _action(row)
         return render(request, "pages/connect_trouble.html", context)
@@ -157,8 +156,8 @@ def _step(request: HttpRequest, row: Consent, *, error: ChatkeepError | None = N
         context["do"], context["words"] = "same", "Go on"
         return render(request, "pages/connect_trouble.html", context)
     context |= {
-        "address": consenting.address_of(row, held.installation()),
-        "device": consenting.device_of(row, held.installation()),
+        "address": consenting.address_of(row, held.installation(request)),
+        "device": consenting.device_of(row, held.installation(request)),
         "asks": f"components/asks/{kind.name}.html",
     }
     return render(request, "pages/connect_go.html", context)
@@ -173,7 +172,7 @@ def _action(row: Consent) -> tuple[str, str]:
 @require_POST
 def act(request: HttpRequest, uid: str) -> HttpResponseBase:
     """Go on with a sign-in: ask again, take what was pasted, look again, make the connection, or let it be."""
-    row, here, doing = _mine(request, uid), held.installation(), request.POST.get("do", "")
+    row, here, doing = _mine(request, uid), held.installation(request), request.POST.get("do", "")
     try:
         match doing:
             case "again" | "wider":
@@ -181,11 +180,11 @@ def act(request: HttpRequest, uid: str) -> HttpResponseBase:
             case "device":
                 consenting.begin_device(row, here)
             case "poll":
-                return _go_on(row) if _polled(row) else redirect("connect-step", uid)
+                return _go_on(request, row) if _polled(request, row) else redirect("connect-step", uid)
             case "paste":
-                return _go_on(consenting.paste(row, request.POST.get("answer", ""), here))
+                return _go_on(request, consenting.paste(row, request.POST.get("answer", ""), here))
             case "same":
-                return _go_on(row)
+                return _go_on(request, row)
             case "finish":
                 return _finish(request, row)
             case "leave":
@@ -200,10 +199,10 @@ def act(request: HttpRequest, uid: str) -> HttpResponseBase:
     return redirect("connect-step", uid)
 
 
-def _polled(row: Consent) -> bool:
+def _polled(request: HttpRequest, row: Consent) -> bool:
     try:
         with noting(row):
-            return consenting.poll(row, held.installation())
+            return consenting.poll(row, held.installation(request))
     except SlowDown:  # too soon after the last time: it is not there yet
         Consent.objects.filter(pk=row.pk).update(trouble="", told="", hint="")
         return False
@@ -211,7 +210,7 @@ def _polled(row: Consent) -> bool:
 
 def _finish(request: HttpRequest, row: Consent) -> HttpResponse:
     made = connecting.connect_consented(
-        row, installation=held.installation(), passphrase=request.POST.get("passphrase", "")
+        row, installation=held.installation(request), passphrase=request.POST.get("passphrase", "")
     )
     return render(request, "pages/connected.html", {"made": made, "kit": kit_of(made) if made.recovery_key else ""})
 
@@ -219,10 +218,10 @@ def _finish(request: HttpRequest, row: Consent) -> HttpResponse:
 @require_POST
 def reconnect(request: HttpRequest, name: str) -> HttpResponseBase:
     """Ask for a new sign-in for a place, with the app it has."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     row = consenting.begin(
         connection.provider,
-        installation=held.installation(),
+        installation=held.installation(request),
         redirect=_redirect(request, _cloud(connection.provider)),
         reconnects=connection,
         browser=_browser(request),
@@ -238,16 +237,16 @@ def _cloud(provider: str) -> Provider:
     return found
 
 
-def _before(uid: str) -> Connection | None:
-    return Connection.objects.filter(uid=uid).first() if uid else None
+def _before(request: HttpRequest, uid: str) -> Connection | None:
+    return next((one for one in held.connections(request) if one.uid == uid), None)
 
 
 def _mine(request: HttpRequest, uid: str) -> Consent:
-    return consenting.find(uid, browser=_browser(request))
+    return consenting.find(uid, browser=_browser(request), archive=held.installation(request).archive)
 
 
 def _is_mine(request: HttpRequest, row: Consent) -> bool:
-    return bool(row.browser == _browser(request))
+    return bool(row.browser == _browser(request) and row.archive == held.installation(request).archive)
 
 
 def _browser(request: HttpRequest) -> str:

@@ -18,14 +18,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from chatkeep import exporters
 from chatkeep.errors import ChatkeepError, NotFound, WrongUse
 from chatkeep.exporters import Customisation
-from chatkeep.jobs import queue
-from chatkeep.jobs.models import Job
 from chatkeep.selection import Selection
-from chatkeep.web.configuration import CHATKEEP
+from chatkeep.web import held
 from chatkeep.web.held import archive, selection_of
 
-BY = "the web page"
-FOLDER = CHATKEEP.home / "cache" / "exports"
 KEPT_S = 7 * 24 * 3600
 FORMATS = (
     ("markdown", "Markdown", "one file a conversation, for notes programs such as Obsidian"),
@@ -46,7 +42,7 @@ def exports(request: HttpRequest) -> HttpResponseBase:
     selection, customisation, wrong = selection_of(values), Customisation(), None
     try:
         customisation = _customisation(values)
-        count = archive().count(selection)
+        count = archive(request).count(selection)
     except WrongUse as error:
         wrong, count = error, 0
     context = {
@@ -56,7 +52,7 @@ def exports(request: HttpRequest) -> HttpResponseBase:
         "formats": FORMATS,
         "format": _format(values),
         "made": customisation,
-        "first": archive().listing(selection, limit=1) if count else [],
+        "first": archive(request).listing(selection, limit=1) if count else [],
         "looked": "format" in values,
         "query": values.urlencode(),
         "chosen": [(name, value) for name, listed in values.lists() for value in listed],
@@ -82,28 +78,32 @@ def _customisation(values: QueryDict) -> Customisation:
 def _begin(request: HttpRequest) -> HttpResponseBase:
     selection, kind = selection_of(request.POST), _format(request.POST)
     customisation = _customisation(request.POST)
-    if not archive().count(selection):
+    if not archive(request).count(selection):
         raise WrongUse("No conversation fits the selection.", hint="Go back and widen it.")
     arguments = {
         "format": kind,
-        "out": new_zip(kind),
+        "out": new_zip(request, kind),
         "selection": dataclasses.asdict(selection),
         "options": dataclasses.asdict(customisation),
     }
-    return redirect("run", queue.enqueue("export", queue.ARCHIVE, arguments, by=BY).pk)
+    return redirect("run", held.enqueue(request, "export", arguments=arguments).pk)
 
 
-def new_zip(kind: str) -> str:
+def new_zip(request: HttpRequest, kind: str) -> str:
     """The path of a zip that is about to be written for a person to download."""
-    _tidy()
-    folder = FOLDER / secrets.token_hex(8)
+    _tidy(_folder(request))
+    folder = _folder(request) / secrets.token_hex(8)
     folder.mkdir(parents=True, mode=0o700)
     return str(folder / f"Chatkeep {datetime.now(UTC):%Y-%m-%d} {kind}.zip")
 
 
-def _tidy() -> None:
+def _folder(request: HttpRequest) -> Path:
+    return held.folder(request) / "cache" / "exports"
+
+
+def _tidy(exported: Path) -> None:
     """Drop what was exported more than a week ago."""
-    for folder in FOLDER.glob("*"):
+    for folder in exported.glob("*"):
         if time.time() - folder.stat().st_mtime > KEPT_S:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -113,7 +113,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     """How the first conversation would be written. It is shown in a frame that can do nothing."""
     kind = _format(request.GET)
     try:
-        text = _preview(selection_of(request.GET), kind, _customisation(request.GET))
+        text = _preview(request, selection_of(request.GET), kind, _customisation(request.GET))
     except ChatkeepError as error:
         kind, text = "txt", f"{error.what} {error.hint}"
     return framed(text, "text/html" if kind == "html" else "text/plain")
@@ -127,8 +127,8 @@ def framed(text: str, content_type: str) -> HttpResponse:
     return response
 
 
-def _preview(selection: Selection, kind: str, customisation: Customisation) -> str:
-    for conversation in archive().documents(selection):
+def _preview(request: HttpRequest, selection: Selection, kind: str, customisation: Customisation) -> str:
+    for conversation in archive(request).documents(selection):
         return exporters.preview(conversation, exporter=kind, customisation=customisation)
     raise NotFound("No conversation fits the selection.")
 
@@ -136,8 +136,8 @@ def _preview(selection: Selection, kind: str, customisation: Customisation) -> s
 @require_GET
 def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The zip that an export made."""
-    job: Job = queue.find(pk)
+    job = held.job(request, pk)
     path = Path(json.loads(job.arguments).get("out", ""))
-    if job.kind not in ("export", "restore") or FOLDER not in path.parents or not path.is_file():
+    if job.kind not in ("export", "restore") or _folder(request) not in path.parents or not path.is_file():
         raise NotFound("These files are not kept any more.", hint="Export again; what was exported is kept for a week.")
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/zip")

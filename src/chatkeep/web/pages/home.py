@@ -10,11 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from chatkeep.connections import opening
 from chatkeep.connections.health import SignInHealth, health
 from chatkeep.connections.models import Connection
 from chatkeep.selection import Selection
-from chatkeep.web.held import archive
+from chatkeep.web import held
 
 OLD = timedelta(days=7)
 
@@ -22,13 +21,13 @@ OLD = timedelta(days=7)
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
     """The first page: a welcome while there is nothing, else how safe the chats are."""
-    counts = archive().counts()
-    places = opening.connections()
+    counts = held.archive(request).counts()
+    places = held.connections(request)
     context = {
         "counts": counts,
         "places": places,
         "state": _state(places) if counts.conversations else None,
-        "recent": archive().listing(Selection(), limit=6) if counts.conversations else [],
+        "recent": held.archive(request).listing(Selection(), limit=6) if counts.conversations else [],
     }
     return render(request, "pages/home.html", context)
 

@@ -12,12 +12,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from chatkeep import example
 from chatkeep.errors import WrongUse
-from chatkeep.jobs import queue
-from chatkeep.web.configuration import CHATKEEP
+from chatkeep.web import held
 from chatkeep.web.held import archive
-
-UPLOADS = CHATKEEP.home / "cache" / "uploads"
-BY = "the web page"
 
 
 @require_http_methods(["GET", "POST"])
@@ -25,25 +21,25 @@ def imports(request: HttpRequest) -> HttpResponseBase:
     """The page to drop exports on; a form that was sent becomes a job."""
     if request.method == "POST":
         return _begin(request)
-    return render(request, "pages/import.html", {"receipts": archive().receipts()[:20]})
+    return render(request, "pages/import.html", {"receipts": archive(request).receipts()[:20]})
 
 
 def _begin(request: HttpRequest) -> HttpResponseBase:
     given = request.POST.get("path", "").strip()
     files = request.FILES.getlist("files")
     if files:
-        return redirect("run", _enqueue([str(path) for path in _stage(files)], uploaded=True))
+        return redirect("run", _enqueue(request, [str(path) for path in _stage(request, files)], uploaded=True))
     if given:
         path = Path(given).expanduser()
         if not path.exists():
             raise WrongUse("There is nothing at this path on this computer.", hint="Check how it is written.")
-        return redirect("run", _enqueue([str(path.absolute())], uploaded=False))
+        return redirect("run", _enqueue(request, [str(path.absolute())], uploaded=False))
     raise WrongUse("No file was chosen.", hint="Drop the export on the page, or choose it with the button.")
 
 
-def _stage(files: list) -> list[Path]:  # type: ignore[type-arg]
+def _stage(request: HttpRequest, files: list) -> list[Path]:  # type: ignore[type-arg]
     """Move what was uploaded out of the way of the next request, under names that are safe."""
-    folder = UPLOADS / secrets.token_hex(8)
+    folder = held.folder(request) / "cache" / "uploads" / secrets.token_hex(8)
     folder.mkdir(parents=True, mode=0o700)
     staged = []
     for number, file in enumerate(files):
@@ -54,25 +50,25 @@ def _stage(files: list) -> list[Path]:  # type: ignore[type-arg]
     return staged
 
 
-def _enqueue(paths: list[str], *, uploaded: bool) -> int:
+def _enqueue(request: HttpRequest, paths: list[str], *, uploaded: bool) -> int:
     arguments = {"paths": paths, "uploaded": uploaded}
-    return int(queue.enqueue("import", queue.ARCHIVE, arguments, by=BY).pk)
+    return int(held.enqueue(request, "import", arguments=arguments).pk)
 
 
 @require_POST
 def bring_example(request: HttpRequest) -> HttpResponseBase:
     """Import the example that comes with Chatkeep, the same way as any export."""
-    return redirect("run", _enqueue([str(path) for path in example.paths()], uploaded=False))
+    return redirect("run", _enqueue(request, [str(path) for path in example.paths()], uploaded=False))
 
 
 @require_GET
 def receipt(request: HttpRequest, number: str) -> HttpResponse:
     """What one import brought, and how to take it back."""
-    return render(request, "pages/receipt.html", {"receipt": archive().receipt(number)})
+    return render(request, "pages/receipt.html", {"receipt": archive(request).receipt(number)})
 
 
 @require_POST
 def undo(request: HttpRequest, number: str) -> HttpResponse:
     """Take an import back, and say what that did."""
-    undone = archive().undo(number)
-    return render(request, "pages/receipt.html", {"receipt": archive().receipt(number), "undone": undone})
+    undone = archive(request).undo(number)
+    return render(request, "pages/receipt.html", {"receipt": archive(request).receipt(number), "undone": undone})

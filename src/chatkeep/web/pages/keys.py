@@ -17,30 +17,26 @@ from chatkeep.connections.kit import emergency_kit
 from chatkeep.connections.models import Connection
 from chatkeep.connections.opening import Place
 from chatkeep.errors import ChatkeepError, WrongUse
-from chatkeep.jobs import queue
 from chatkeep.vault import MistypedKey
 from chatkeep.web import held
-from chatkeep.web.configuration import CHATKEEP
-
-BY = "the web page"
 
 
 @contextmanager
-def _opened(connection: Connection) -> Iterator[Place]:
-    with opening.opened(connection, held.installation()) as place:
+def _opened(request: HttpRequest, connection: Connection) -> Iterator[Place]:
+    with opening.opened(connection, held.installation(request)) as place:
         yield place
 
 
 @require_GET
 def keys(request: HttpRequest, name: str) -> HttpResponse:
     """The keys of a vault, and what can be done with them."""
-    return _page(request, opening.connection(name))
+    return _page(request, held.connection(request, name))
 
 
 def _page(request: HttpRequest, connection: Connection, **more: Any) -> HttpResponse:
     found, trouble = [], None
     try:
-        with _opened(connection) as place:
+        with _opened(request, connection) as place:
             found = place.vault.keys()
     except ChatkeepError as error:
         trouble = error
@@ -52,8 +48,8 @@ def _page(request: HttpRequest, connection: Connection, **more: Any) -> HttpResp
 @require_POST
 def test_key(request: HttpRequest, name: str) -> HttpResponse:
     """Whether what a person kept opens the vault; of a mistyped recovery key, where the mistake is."""
-    connection = opening.connection(name)
-    with _opened(connection) as place:
+    connection = held.connection(request, name)
+    with _opened(request, connection) as place:
         try:
             opens, what = place.vault.opens_with(request.POST.get("secret", "").strip()), ""
         except MistypedKey as error:
@@ -65,21 +61,21 @@ def test_key(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 def set_passphrase(request: HttpRequest, name: str) -> HttpResponse:
     """Give the vault a passphrase, or change it."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     new = request.POST.get("passphrase", "")
     if new != request.POST.get("again", ""):
         raise WrongUse("The two passphrases are not the same.", hint="Go back and type both again.")
-    with _opened(connection) as place, queue.holding("keys", connection.subject, by=BY, wait_s=20):
-        place.vault.set_passphrase(new, hostname=opening.this_device(CHATKEEP.device).host)
+    with _opened(request, connection) as place, held.holding(request, "keys", connection.subject):
+        place.vault.set_passphrase(new, hostname=held.installation(request).host)
     return _page(request, connection, said="The vault opens with the new passphrase, and no more with one before it.")
 
 
 @require_POST
 def add_recovery_key(request: HttpRequest, name: str) -> HttpResponse:
     """One more recovery key, shown this once with its kit."""
-    connection = opening.connection(name)
-    with _opened(connection) as place, queue.holding("keys", connection.subject, by=BY, wait_s=20):
-        key = str(place.vault.add_recovery_key(hostname=opening.this_device(CHATKEEP.device).host))
+    connection = held.connection(request, name)
+    with _opened(request, connection) as place, held.holding(request, "keys", connection.subject):
+        key = str(place.vault.add_recovery_key(hostname=held.installation(request).host))
     kit = emergency_kit(
         name=connection.name,
         provider=connection.provider,
@@ -94,7 +90,7 @@ def add_recovery_key(request: HttpRequest, name: str) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     """Let a key open the vault no more."""
-    connection = opening.connection(name)
-    with _opened(connection) as place, queue.holding("keys", connection.subject, by=BY, wait_s=20):
+    connection = held.connection(request, name)
+    with _opened(request, connection) as place, held.holding(request, "keys", connection.subject):
         removed = place.vault.remove_key(request.POST.get("key", ""))
     return _page(request, connection, said=f"The {removed.kind.replace('-', ' ')} opens the vault no more.")

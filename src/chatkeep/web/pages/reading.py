@@ -60,10 +60,10 @@ def _window(name: str, request: HttpRequest) -> Window:
     """The window that was asked for: by position, or around the message `to`, on another branch if it is there."""
     start, wanted = request.GET.get("start", ""), request.GET.get("to", "")
     if wanted:
-        place = archive().place(name, wanted)
-        return archive().window(name, leaf=place.leaf, start=max(0, place.position - BEFORE), count=WINDOW)
+        place = archive(request).place(name, wanted)
+        return archive(request).window(name, leaf=place.leaf, start=max(0, place.position - BEFORE), count=WINDOW)
     first = int(start) if start.isdecimal() and len(start) < 10 else 0
-    return archive().window(name, leaf=request.GET.get("leaf", ""), start=first, count=WINDOW)
+    return archive(request).window(name, leaf=request.GET.get("leaf", ""), start=first, count=WINDOW)
 
 
 def _turn(window: Window, people: dict[str, Participant], at: int) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _address(sha256: str) -> str | None:
 @require_GET
 def attachment(request: HttpRequest, sha256: str) -> HttpResponseBase:
     """The bytes of an attachment: pictures, sound and film in place, all else as a file to save."""
-    found = archive().attachment_info(sha256)
+    found = archive(request).attachment_info(sha256)
     kind = found.media_type.partition(";")[0].strip().lower()
     shown = kind in _SHOWN or kind.startswith(_PLAYED)
     response = FileResponse(
@@ -132,7 +132,7 @@ def attachment(request: HttpRequest, sha256: str) -> HttpResponseBase:
 @require_GET
 def document(request: HttpRequest, name: UUID) -> HttpResponse:
     """The conversation exactly as it is kept: its canonical bytes."""
-    response = HttpResponse(archive().document(str(name)), content_type="application/json; charset=utf-8")
+    response = HttpResponse(archive(request).document(str(name)), content_type="application/json; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.json"'
     return response
 
@@ -153,7 +153,7 @@ def change(request: HttpRequest, name: UUID) -> HttpResponseBase:
     if doing not in changes:
         raise WrongUse("That cannot be done with a conversation.")
     field, value = changes[doing]
-    archive().edit(str(name), field, value)
+    archive(request).edit(str(name), field, value)
     return redirect("chats" if doing == "trash" else reverse("chat", args=[name]))
 
 

@@ -9,15 +9,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from chatkeep.connections import opening
 from chatkeep.connections.models import Connection
 from chatkeep.errors import WrongUse
 from chatkeep.jobs import queue, schedules, timing
 from chatkeep.jobs.models import Schedule, Why
+from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS
 from chatkeep.web.runs import Shown
 
-BY = "the web page"
 _WHAT = {
     "backup": ("Backup", "Sends what changed into the vault, sealed, and reads it back."),
     "sync": ("Sync", "Merges what your other devices saved in this vault, then backs up the result."),
@@ -43,7 +42,7 @@ _RHYTHMS = (
 @require_GET
 def scheduled(request: HttpRequest, name: str) -> HttpResponse:
     """Everything that is done by itself at a place, each with the form to change it."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     schedules.ensure()
     found = [_shown(schedule) for schedule in schedules.of(connection.subject) if schedule.kind in _WHAT]
     why, paused = schedules.paused(connection.subject)
@@ -86,7 +85,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
 @require_POST
 def change(request: HttpRequest, name: str) -> HttpResponseBase:
     """Change one of them, do it now, or pause and resume all that is done at the place."""
-    connection = opening.connection(name)
+    connection = held.connection(request, name)
     schedules.ensure()
     doing = request.POST.get("do", "")
     if doing == "pause":
@@ -95,14 +94,14 @@ def change(request: HttpRequest, name: str) -> HttpResponseBase:
         schedules.resume(connection.subject, Why.PERSON)
     elif doing in ("save", "now"):
         schedule = schedules.one(connection.subject, request.POST.get("kind", ""))
-        return _now(connection, schedule) if doing == "now" else _saved(schedule, request.POST, name)
+        return _now(request, connection, schedule) if doing == "now" else _saved(schedule, request.POST, name)
     else:
         raise WrongUse("That cannot be done with a schedule.")
     return redirect("schedule", name)
 
 
-def _now(connection: Connection, schedule: Schedule) -> HttpResponseBase:
-    job = queue.enqueue(schedule.kind, connection.subject, schedules.arguments(schedule), by=BY)
+def _now(request: HttpRequest, connection: Connection, schedule: Schedule) -> HttpResponseBase:
+    job = held.enqueue(request, schedule.kind, connection.subject, schedules.arguments(schedule))
     return redirect("run", job.pk)
 
 

@@ -20,7 +20,7 @@ def search(request: HttpRequest) -> HttpResponse:
     found, wrong = None, None
     if words:
         try:
-            found = archive().search(words, limit=PAGE, offset=start)
+            found = archive(request).search(words, limit=PAGE, offset=start)
         except WrongUse as error:
             wrong = error
     later = start + PAGE if found and start + len(found.hits) < found.total and found.hits else None

@@ -1,0 +1,136 @@
+"""What jobs work with: any archive of this installation, and what its connections are opened with."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatkeep.archive import Archive
+from chatkeep.connections import opening
+from chatkeep.connections.installation import OWN, Installation, folder_of
+from chatkeep.connections.safe import Safe
+from chatkeep.connections.secret import Secrets
+from chatkeep.errors import NotFound
+from chatkeep.jobs.models import Schedule
+from chatkeep.settings import Settings
+
+MOST_OPEN = 200
+
+
+@dataclass(frozen=True)
+class Means:
+    """What jobs work with, by the id of the archive that they are about."""
+
+    archives: Callable[[str], Archive]
+    installation_of: Callable[[str], Installation]
+    close: Callable[[], None] = lambda: None
+
+    @classmethod
+    def alone(cls, archive: Archive, installation: Installation) -> Means:
+        """The means to work on one archive that is open already, and on no other."""
+
+        def only(id: str) -> None:
+            if id != installation.archive:
+                raise NotFound("This archive is not here.")
+
+        def opened(id: str) -> Archive:
+            only(id)
+            return archive
+
+        def installed(id: str) -> Installation:
+            only(id)
+            return installation
+
+        return cls(opened, installed)
+
+    def archive_of(self, id: str) -> Archive:
+        """The archive, for edits in the name of its device. Serves all threads; nobody else closes it."""
+        return self.archives(id)
+
+    def of(self, id: str) -> Here:
+        """What there is for one archive."""
+        return Here(self, id)
+
+    def changes(self) -> dict[str, int]:
+        """The number of the last change of each archive that a schedule follows."""
+        followed = Schedule.objects.filter(on=True, paused_for="", after_change__gt=0).order_by()
+        return {id: self.archive_of(id).number for id in followed.values_list("archive", flat=True).distinct()}
+
+
+@dataclass(frozen=True)
+class Here:
+    """The means of one archive."""
+
+    means: Means
+    id: str
+
+    @property
+    def archive(self) -> Archive:
+        """The archive itself."""
+        return self.means.archive_of(self.id)
+
+    @property
+    def home(self) -> Path:
+        """The folder of its files."""
+        return self.means.installation_of(self.id).home
+
+    @property
+    def host(self) -> str:
+        """Where it is kept, as backups name it. Asked each time: what turns out to be a copy gets a new name."""
+        return opening.this_device(self.means.installation_of(self.id).host, self.id).host
+
+    def new_host(self) -> str:
+        """Gives it a new name in backups, and returns that."""
+        return opening.rename_device(self.id)
+
+
+def means_of(settings: Settings) -> Means:
+    """The means of this installation. An archive is opened when it is first asked for, and `close` closes all."""
+    secrets = Secrets(settings.home, given=settings.key, before=settings.key_before)
+
+    def installation_of(id: str) -> Installation:
+        return Installation(
+            home=folder_of(settings.home, id),
+            safe=Safe(secrets),
+            host=opening.this_device(settings.device, id).host,
+            clients=settings.clients,
+            cloud_base=settings.cloud_base,
+            archive=id,
+        )
+
+    opened = _Opened(settings)
+    return Means(opened, installation_of, opened.close)
+
+
+class _Opened:
+    """Archives that are open, the latest MOST_OPEN of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: OrderedDict[str, Archive] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, id: str) -> Archive:
+        with self._lock:
+            if id not in self._open:
+                self._open[id] = self._opened(id)
+            self._open.move_to_end(id)
+            if len(self._open) > MOST_OPEN:
+                self._open.popitem(last=False)  # not closed: somebody may be reading in it
+            return self._open[id]
+
+    def _opened(self, id: str) -> Archive:
+        if self._settings.is_server == (id == OWN):
+            raise NotFound("This archive is not here.")
+        folder = folder_of(self._settings.home, id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Archive.open(folder, device=opening.this_device(self._settings.device, id).host)
+
+    def close(self) -> None:
+        with self._lock:
+            for archive in self._open.values():
+                archive.close()
+            self._open.clear()

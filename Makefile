@@ -88,7 +88,8 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --onl
 # ripgrep. A server is tested with a PostgreSQL of the tests' own, which Debian does not put on the path.
 packages:
 	@missing=; \
-	for need in chromium:chromium restic:restic rclone:rclone rg:ripgrep; do \
+	for need in chromium:chromium restic:restic rclone:rclone rg:ripgrep \
+		caddy:caddy systemd-analyze:systemd; do \
 		command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; \
 	done; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \

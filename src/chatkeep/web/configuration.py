@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "csp",
     "chatkeep.connections",
     "chatkeep.jobs",
+    "chatkeep.feedback",
     "chatkeep.people",
     "chatkeep.rollout",
     "chatkeep.web",

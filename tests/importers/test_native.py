@@ -21,6 +21,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 FILES = {
     "chatgpt": "chatgpt/classic/input/conversations.json",
     "claude": "claude/export/input/conversations.json",
+    "librechat": "librechat/records/input/conversations.json",
     "openwebui": "openwebui/all-chats/input/chat-export-1760000000000.json",
 }
 BY_PLATFORM = {one.platform: one for one in ALL}

@@ -13,6 +13,7 @@ from chatkeep import exact
 from chatkeep.importers import Importer
 from chatkeep.importers.chatgpt import CHATGPT
 from chatkeep.importers.claude import CLAUDE
+from chatkeep.importers.librechat import LIBRECHAT
 from chatkeep.importers.openwebui import OPENWEBUI
 from chatkeep.model import encode
 from chatkeep.source import Source
@@ -29,6 +30,9 @@ CASES = [
     (CLAUDE, "claude/projects", "projects/p-1.json"),
     (CLAUDE, "claude/projects", "memories.json"),
     (CLAUDE, "claude/projects", "design_chats/d-1.json"),
+    (LIBRECHAT, "librechat/nested", "Sourdough.json"),
+    (LIBRECHAT, "librechat/contents", "agent.json"),
+    (LIBRECHAT, "librechat/records", "conversations.json"),
     (OPENWEBUI, "openwebui/all-chats", "chat-export-1760000000000.json"),
     (OPENWEBUI, "openwebui/outputs", "chats.json"),
     (OPENWEBUI, "openwebui/older", "list.json"),
@@ -40,11 +44,24 @@ STRUCTURE = {
     "00000000-0000-4000-8000-000000000000",
     "5e000000-0000-4000-a000-000000000001",  # an account, of which documents have a hash
     "u-100",  # another
+    "u-200",
+    "00000000-0000-0000-0000-000000000000",
     "completed",
     "<think>",
     "</think>",
 }
-FIELDS_MAPPED = {"type", "content_type", "account", "uuid", "sender", "role"}
+FIELDS_MAPPED = {
+    "type",
+    "content_type",
+    "account",
+    "uuid",
+    "sender",
+    "role",
+    "exportAt",
+    "createdAt",
+    "updatedAt",
+    "$date",
+}
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -73,8 +90,12 @@ def test_every_text_of_the_source_is_in_its_documents(importer: Importer, case: 
     _, documents = _all_documents(importer, case)
     source = json.loads((SAMPLES / case / "input" / name).read_text(encoding="utf-8"))
     lost = [text for text in _texts(source) if json.dumps(text, ensure_ascii=False)[1:-1] not in documents]
-    pictures = ("R0lGOD", "data:image/png;base64,")  # the bytes of a picture in a text are kept as a file
-    read_as_json = ("<details type=", '{"city": "Oslo"')  # what is folded into a text, what a tool was given
+    pictures = ("R0lGOD", "data:")  # the bytes of a picture in a text are kept as a file
+    read_as_json = (
+        "<details type=",
+        '{"city": "Oslo"',
+        '{"q": "rain"',
+    )  # what is folded into a text, what a tool was given
     assert [text for text in lost if text not in STRUCTURE and not text.startswith((*pictures, *read_as_json))] == []
 
 

@@ -18,6 +18,7 @@ BUILT_IN = (
     EntryPoint("chatgpt", "chatkeep.importers.chatgpt:CHATGPT", GROUP),
     EntryPoint("claude", "chatkeep.importers.claude:CLAUDE", GROUP),
     EntryPoint("claude-code", "chatkeep.importers.claude_code:CLAUDE_CODE", GROUP),
+    EntryPoint("librechat", "chatkeep.importers.librechat:LIBRECHAT", GROUP),
     EntryPoint("openwebui", "chatkeep.importers.openwebui:OPENWEBUI", GROUP),
     EntryPoint("whatsapp", "chatkeep.importers.whatsapp:WHATSAPP", GROUP),
     EntryPoint("chatkeep", "chatkeep.importers.chatkeep_json:LOSSLESS", GROUP),

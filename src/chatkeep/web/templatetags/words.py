@@ -18,6 +18,8 @@ PLATFORMS = {
     "chatgpt": "ChatGPT",
     "claude": "Claude",
     "claude-code": "Claude Code",
+    "librechat": "LibreChat",
+    "openwebui": "Open WebUI",
     "whatsapp": "WhatsApp",
 }
 _PICTURES = {

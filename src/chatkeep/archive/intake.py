@@ -11,9 +11,9 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from chatkeep import alignment
-from chatkeep.archive import haste, removing, tombstones, undoing
+from chatkeep.archive import haste, removing, tombstones, twins, undoing
 from chatkeep.archive.database import Database, transaction
-from chatkeep.archive.rows import attachment_keys, prepare, prints, roles
+from chatkeep.archive.rows import attachment_keys, prepare, roles
 from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Receipt
 from chatkeep.archive.writing import SET_CURSOR, Put, Writer
@@ -23,7 +23,6 @@ from chatkeep.model import Conversation, encode, revision
 from chatkeep.records import Kept, Loaded
 
 Outcome = Literal["added", "updated", "unchanged"]
-_CANDIDATES = 8
 _CONFIRMED_AT_ONCE = 1000
 
 
@@ -365,30 +364,11 @@ class Intake:
         alias = self._writer.reader.execute(
             "SELECT id FROM aliases WHERE archive = ? AND alias = ?", (self._writer.archive, new.id)
         ).fetchone()
-        for id in [alias[0]] if alias else self._candidates(new):
+        for id in [alias[0]] if alias else twins.candidates(self._writer, new):
             if self._writer.known(id) and (aligned := alignment.align(self._writer.load(id), new)) is not None:
-                self._writer.execute(
-                    "INSERT INTO aliases VALUES (?, ?, ?) ON CONFLICT (archive, alias) DO UPDATE SET id = excluded.id",
-                    (self._writer.archive, new.id, aligned.id),
-                )
+                self._writer.execute(twins.SET_ALIAS, (self._writer.archive, new.id, aligned.id))
                 return aligned
         return new
-
-    def _candidates(self, new: Conversation) -> list[str]:
-        """The conversations that share the most messages with a new one."""
-        found = prints(new)
-        if not found:
-            return []
-        self._writer.flush_prints()
-        db = self._writer.reader
-        shared = db.execute(
-            f"SELECT id FROM (SELECT document, count(*) AS shared FROM {db.numbers} CROSS JOIN prints "
-            "WHERE print = value AND document > ? AND document < ? GROUP BY document) AS s "
-            "JOIN documents ON number = document WHERE archive = ? AND platform = ? "
-            "ORDER BY shared DESC, number LIMIT ?",
-            (db.many(found), db.first, db.last, self._writer.archive, new.platform, _CANDIDATES),
-        )
-        return [id for (id,) in shared]
 
 
 def _count_messages(counted: Counted, conversation: Conversation) -> None:

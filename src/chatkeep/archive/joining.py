@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from itertools import islice
 
-from chatkeep.archive import removing, tombstones, undoing
+from chatkeep.archive import removing, tombstones, twins, undoing
 from chatkeep.archive.database import transaction
 from chatkeep.archive.rows import prepare, unpack_frame
 from chatkeep.archive.tombstones import Tombstone
@@ -32,6 +32,7 @@ class Joining:
         self._writer = writer
         self._marks: dict[str, Tombstone] = {}
         self._waiting: dict[str, Conversation] = {}
+        self._without_ids: list[str] = []
         self._joined = Joined()
 
     # -------------------------------------------------------------- what comes in
@@ -72,6 +73,8 @@ class Joining:
             return
         self._writer.put(Put(prepare(left), "", 0))
         self._joined.added += 1
+        if not left.source_id:
+            self._without_ids.append(left.id)
         if tombstone is not None and tombstones.has_returned(left, tombstone):
             self._joined.returned.append(given.id)
 
@@ -120,6 +123,9 @@ class Joining:
         they are listed as `held_back`, and the cursors are not set, so that all of it comes again.
         """
         self._writer.flush()
+        # Before anything is taken away: by the time a twin's tombstone counts, all that it had is under the other id.
+        for id in self._without_ids:
+            twins.join(self._writer, id)
         removed = {id for id in self._marks if self._writer.known(id) and self._outcome(id) is None}
         if len(removed) > most:
             self._joined.held_back.extend(sorted(removed))

@@ -5,13 +5,14 @@
 #   make fix     repair what a machine can repair, and write the generated pages again
 #   make soak    a hundred thousand runs of simulated devices, for hours (ARGS="SEEDS=1000 FIRST_SEED=5000" for others)
 #   make restics fetch newer releases of restic, so that the tests ask them too
+#   make load    measure a server for many people under load (ARGS="--people 50 --only pages" for a part)
 #   make bench   measure Chatkeep beside its peers (ARGS=--large for the big corpora)
 #   make lock    resolve the dependencies of pyproject.toml again, with hashes
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak restics fix bench lock packages
+.PHONY: help run test soak restics fix bench load lock packages
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -57,6 +58,9 @@ restics: | .venv/made
 
 bench: .venv/for-test packages
 	@$(BIN)/python bench/run.py $(ARGS)
+
+load: .venv/for-test packages
+	@$(BIN)/python bench/load.py $(ARGS)
 
 lock: .venv/for-test
 	$(LOCK) --group build --group dev --extra server --output-file requirements/test.txt

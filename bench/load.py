@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Print how a server for many people does: 1,000 people with 100 conversations each, two web processes, two workers
+and PostgreSQL, all on this machine.
+
+    make load                                       everything; takes half an hour
+    make load ARGS="--people 50 --only pages rest"  some of it
+
+Requests come at their moments, whether or not the last ones were answered, and times count from those moments. How busy
+the machine was stands below the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))  # PostgreSQL, the imitated clouds
+
+from crowd.asking import Answers, Question, ask, hurry
+from crowd.measuring import memory, seconds_of
+from crowd.server import Server
+from figures.measure import Pressure
+from figures.table import Row, head, line
+
+PAGES = {"/": 3, "/chats/": 3, "chat": 4, "search": 2}
+"""How often each kind is asked for."""
+WORDS = ("needleten", "holiday", "python", "which", "recipe", "meeting", "water", "needlethousand")
+
+
+@dataclass
+class Load:
+    """What all figures share."""
+
+    server: Server
+    people: list[dict[str, Any]]
+    seconds: float
+    rate: float
+
+
+def rest(load: Load) -> Iterator[Row]:
+    """Memory before anybody has come, and what the database does when nobody does anything."""
+    time.sleep(15)
+    for kind in ("web", "worker"):
+        held = [memory(pid) for pid in load.server.processes()[kind]]
+        if held:
+            yield Row(what=f"memory of a {kind} process at rest", ours=max(held)[0], unit="MB", reach=150)
+    pids = load.server.processes()["database"]
+    began, used = time.monotonic(), seconds_of(pids)
+    time.sleep(60)
+    share = (seconds_of(load.server.processes()["database"]) - used) / (time.monotonic() - began)
+    yield Row(what="database while nobody does anything, of a processor", ours=100 * share, unit="%", reach=2)
+
+
+def pages(load: Load) -> Iterator[Row]:
+    """Pages of many people at a steady rate."""
+    questions = list(itertools.islice(_pages(load), int(load.rate * load.seconds)))
+    hurry(load.server.port, questions[:100], hands=2)  # the first requests of a process load what it needs
+    answers = ask(load.server.port, questions, rate=load.rate)
+    _tell_wrong(answers)
+    for share, reach in ((0.5, None), (0.95, 250.0), (0.99, None)):
+        what = f"page, {load.rate:g} requests/s, p{share * 100:g}"
+        yield Row(what=what, ours=answers.quantile(share) * 1000, unit="ms", reach=reach)
+    for kind in ("/", "/chats/", "chat", "search"):
+        some = Answers([answer for answer in answers.all if _kind(answer.question.path) == kind])
+        yield Row(what=f"- of {kind}, p95", ours=some.quantile(0.95) * 1000, unit="ms")
+    yield Row(what="pages that failed", ours=len(answers.wrong), unit=f"of {len(answers.all):,}", reach=0)
+    most = hurry(load.server.port, questions[: int(load.rate * 20)], hands=16)
+    yield Row(what="pages at most, 16 at once", ours=most.rate, unit="/s")
+    for kind in ("web",):
+        held = [memory(pid) for pid in load.server.processes()[kind]]
+        yield Row(what=f"memory of a {kind} process after that", ours=max(held)[0], unit="MB")
+
+
+def _pages(load: Load) -> Iterator[Question]:
+    dice = random.Random(1)
+    while True:
+        person = dice.choice(load.people)
+        path = dice.choices(list(PAGES), list(PAGES.values()))[0]
+        if path == "chat":
+            path = f"/chats/{dice.choice(person['chats'])}/"
+        elif path == "search":
+            path = f"/search/?q={dice.choice(WORDS)}"
+        yield Question(path, (("Cookie", person["cookie"]),))
+
+
+def _kind(path: str) -> str:
+    if path.startswith("/search"):
+        return "search"
+    return path if path in ("/", "/chats/") else "chat"
+
+
+def _tell_wrong(answers: Answers) -> None:
+    for answer in answers.wrong[:5]:
+        print(f"{answer.question.path}: {answer.status}", file=sys.stderr)
+
+
+FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages}
+
+
+def main() -> int:
+    given = _parse()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} processors, {platform.platform()}")
+    pressure = Pressure()
+    with tempfile.TemporaryDirectory(prefix="chatkeep-load-") as folder, Server(Path(folder)) as server:
+        began = time.monotonic()
+        people = server.fill(given.people, given.conversations)
+        filled = time.monotonic() - began
+        server.serve()
+        server.work()
+        print(f"\n{head()}")
+        rate = given.people * given.conversations / filled
+        print(line(Row(what="conversations taken in by two processes", ours=rate, unit="/s")), flush=True)
+        load = Load(server, people, given.seconds, given.rate)
+        busy = [f"filling: {pressure}"]
+        for name in given.only:
+            pressure = Pressure()
+            for row in FIGURES[name](load):
+                print(line(row), flush=True)
+            busy.append(f"{name}: {pressure}")
+    print("\n" + "\n".join(busy))
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--people", type=int, default=1000, metavar="N", help="default: %(default)s")
+    add("--conversations", type=int, default=100, metavar="N", help="of each; default: %(default)s")
+    add("--rate", type=float, default=50.0, metavar="R", help="pages per second; default: %(default)s")
+    add("--seconds", type=float, default=60.0, metavar="S", help="for so long; default: %(default)s")
+    add("--only", nargs="+", choices=list(FIGURES), default=list(FIGURES), help="groups of figures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -42,6 +42,7 @@ _COMMANDS = {
     "copies": ("chatkeep.cli.placing:copies", "Write readable copies to a place."),
     "inbox": ("chatkeep.cli.placing:inbox", "Import what was dropped into the inbox of a place."),
     "schedule": ("chatkeep.cli.scheduling:schedule", "See and change what is done by itself."),
+    "tokens": ("chatkeep.cli.tokens:tokens", "Say which programs may ask over the API."),
     "status": ("chatkeep.cli.status:status", "Are my chats safe?"),
     "doctor": ("chatkeep.cli.status:doctor", "Look for what is wrong on this machine."),
     "serve": ("chatkeep.cli.serving:serve", "Open the app in the browser."),

@@ -33,10 +33,12 @@ INSTALLED_APPS = [
     "chatkeep.feedback",
     "chatkeep.people",
     "chatkeep.rollout",
+    "chatkeep.api",
     "chatkeep.web",
 ]
 MIDDLEWARE = [
     "chatkeep.web.guard.Guard",
+    "chatkeep.web.guard.Api",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",

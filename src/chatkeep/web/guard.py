@@ -18,6 +18,7 @@ from chatkeep.web.pages import errors
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 OPEN_PATHS = ("/sign-in/", "/health")
+API_PATH = "/api/"
 # A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.
 RETURN_PATH = "/connect/return"
 ARCHIVE = "archive"
@@ -48,6 +49,20 @@ class Guard:
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+class Api:
+    """Hands what other programs ask to the API, which knows tokens and no cookies. It is loaded when first asked."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(API_PATH):
+            return self._handle(request)
+        from chatkeep.web.lending import answer
+
+        return answer(request)
 
 
 class SignedIn:

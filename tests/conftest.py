@@ -94,6 +94,21 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
     connections["default"].settings_dict["TEST"]["NAME"] = str(_HOME / "test.sqlite3")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def emptied_between_tests() -> Iterator[None]:
+    """Between tests everything is emptied, also what the database itself refuses to empty otherwise."""
+    from django.db.backends.base.operations import BaseDatabaseOperations
+
+    def emptied(operations: Any, statements: list[str]) -> None:
+        on_server = operations.connection.vendor == "postgresql"
+        flush(operations, ["SET LOCAL session_replication_role = replica", *statements] if on_server else statements)
+
+    flush = BaseDatabaseOperations.execute_sql_flush
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(BaseDatabaseOperations, "execute_sql_flush", emptied)
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
     """The cluster goes as a whole."""

@@ -38,14 +38,19 @@ def serve(host: str, port: int | None, no_browser: bool, as_json: bool) -> None:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Do what is due now, and end; for a timer of the system.")
+@click.option(
+    "--slots",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="How many jobs at once; 2, or 6 on a server, if not given.",
+)
 @options.as_json
-def worker(once: bool, as_json: bool) -> None:
+def worker(once: bool, slots: int | None, as_json: bool) -> None:
     """Do what is scheduled and asked for, without the app in the browser, until Ctrl-C.
 
-    Several may run at once, beside the app too: each piece of work is done by one of them.
+    Several may run at once, beside the app too: each piece of work is done by one of them. Told to end (SIGTERM), it
+    takes nothing new; what is under way stops at its next step and waits for another worker.
     """
-    import threading
-
     from chatkeep.cli import rooms
     from chatkeep.cli.output import count, say, write_json
 
@@ -54,17 +59,32 @@ def worker(once: bool, as_json: bool) -> None:
     from chatkeep.jobs.workshop import workshop
 
     with closing(means_of(app.settings)) as means:
-        works = workshop(means)
+        works = workshop(means, threads=slots or 0)
         if once:
             done = works.once()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
             return
         works.start()
         say("Working. Ctrl-C ends it.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            works.stop()
+        _wait_for_the_end()
+        works.stop()
+
+
+def _wait_for_the_end() -> None:
+    """Until SIGTERM or Ctrl-C; a second one ends the program at once."""
+    import signal
+    import threading
+
+    told = threading.Event()
+
+    def tell(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    while not told.wait(3600):
+        pass
 
 
 @click.command()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class Jobs(AppConfig):
@@ -10,3 +13,24 @@ class Jobs(AppConfig):
     label = "jobs"
     verbose_name = "Jobs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        post_migrate.connect(_make_the_queue, sender=self)
+
+
+_made: set[str] = set()
+
+
+def _make_the_queue(using: str, **_: Any) -> None:
+    """The tables of PgQueuer follow those of Django: a server has them after `chatkeep server migrate`."""
+    from django.db import connections
+
+    connection = connections[using]
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "postgresql" and name not in _made:
+        import asyncio
+
+        from chatkeep.jobs import tickets
+
+        asyncio.run(tickets.install())
+        _made.add(name)

@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
@@ -28,6 +28,9 @@ from chatkeep.jobs.models import Job, State, Why
 
 LASTS = timedelta(seconds=90)
 MOST_CRASHES = 3
+PATIENCE_S = 120.0
+"""So long a run waits for a database that went away, before it gives up what it did."""
+Given = TypeVar("Given")
 
 
 class LostLease(Stopped):
@@ -56,6 +59,11 @@ class Silence:
                 self._seen[job.pk] = seen if seen and same else (job.run_token, job.lease_until, now)
             return [job for job in running if now - self._seen[job.pk][2] > self.lasts.total_seconds()]
 
+    def forget(self) -> None:
+        """Look anew: for a while nobody could write."""
+        with self._lock:
+            self._seen = {}
+
 
 SILENCE = Silence()
 """What this process has seen."""
@@ -74,6 +82,7 @@ def begun(token: str) -> dict[str, Any]:
         "run_token": token,
         "lease_until": now + LASTS,
         "owner": alive.mine(),
+        "carried": False,
         "started_at": now,
     }
 
@@ -99,7 +108,7 @@ def renew(pk: int, token: str, **changes: Any) -> str:
     Raises LostLease when this run no longer has the lease: then it may change nothing more.
     """
     _change(pk, token, lease_until=timezone.now() + LASTS, **changes)
-    asked = Job.objects.filter(pk=pk).values_list("cancel_asked", "pause_asked").first() or (False, False)
+    asked = patiently(Job.objects.filter(pk=pk).values_list("cancel_asked", "pause_asked").first) or (False, False)
     return "cancel" if asked[0] else "pause" if asked[1] else ""
 
 
@@ -120,9 +129,13 @@ def pause(pk: int, token: str, why: Why, *, line: str, **changes: Any) -> None:
 
 def put_off(pk: int, token: str, until: datetime, *, line: str, **changes: Any) -> None:
     """Give the lease back and wait until a later moment. An equal request that waits already takes its place."""
-    try:
+
+    def back() -> None:
         with transaction.atomic():
             _change(pk, token, state=State.WAITING, **_given_back(line), due_at=until, **changes)
+
+    try:
+        patiently(back)
     except IntegrityError:
         end(pk, token, State.FAILED, line=f"{line} The same was asked for again meanwhile.", **changes)
 
@@ -173,8 +186,29 @@ def _after_a_crash(job: Job, crashes: int) -> dict[str, Any]:
     return {"state": State.WAITING, "due_at": now}
 
 
+def patiently(do: Callable[[], Given], *, patience_s: float = PATIENCE_S) -> Given:
+    """Do something with the database, again if it went away meanwhile, as a server does when it is started anew.
+
+    Within a transaction it is done once: whoever began that has to begin it again.
+    """
+    until = time.monotonic() + patience_s
+    pause_s = 0.2
+    while True:
+        try:
+            return do()
+        except (OperationalError, InterfaceError):
+            if connection.vendor == "sqlite" or connection.in_atomic_block or time.monotonic() > until:
+                raise
+            connection.close()
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 5.0)
+
+
 def _change(pk: int, token: str, **changes: Any) -> None:
-    if not token or not Job.objects.filter(pk=pk, run_token=token, state=State.RUNNING).update(**changes):
+    def change() -> int:
+        return Job.objects.filter(pk=pk, run_token=token, state=State.RUNNING).update(**changes)
+
+    if not token or not patiently(change):
         raise LostLease("This run was silent for too long and another one took over.")
 
 

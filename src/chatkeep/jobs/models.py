@@ -47,6 +47,7 @@ class Job(models.Model):
     report: what the operation gave, as `operations` has it. what, hint: of the error, or why it is paused.
     trace: what it was asked for by, as a W3C traceparent, where that is followed (`chatkeep.happenings`).
     attempts: tries that ended in an error that may pass; crash_count: runs that died without a word.
+    carried: on a server, that a ticket for its subject is on its way to a worker (`chatkeep.jobs.tickets`).
     """
 
     kind = models.CharField(max_length=40)
@@ -68,6 +69,7 @@ class Job(models.Model):
     paused_for = models.CharField(max_length=12, choices=Why.choices, blank=True, default="")
     attempts = models.PositiveIntegerField(default=0)
     crash_count = models.PositiveIntegerField(default=0)
+    carried = models.BooleanField(default=False, db_default=False)
     progress = models.JSONField(default=dict)
     report = models.JSONField(null=True, default=None)
     what = models.TextField(blank=True, default="")
@@ -80,6 +82,7 @@ class Job(models.Model):
         indexes = (
             models.Index(fields=("state", "due_at"), name="jobs_due"),
             models.Index(fields=("subject", "kind", "ended_at"), name="jobs_last"),
+            models.Index(fields=("due_at",), condition=Q(state="waiting", carried=False), name="jobs_to_carry"),
         )
         constraints = (
             models.UniqueConstraint(fields=("subject",), condition=Q(state="running"), name="jobs_one_run_a_subject"),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from chatkeep.connections.installation import OWN
@@ -19,6 +19,17 @@ from chatkeep.jobs.run import PausedByPerson, Run
 
 ARCHIVE = "archive"
 """The subject of work that changes the archive of a laptop and no connection."""
+
+
+NEWS = "chatkeep_jobs"
+"""The channel of PostgreSQL that says: look for work."""
+
+
+def tell() -> None:
+    """Wake the workers of a server, once the transaction is committed. On a laptop they look for themselves."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [NEWS])
 
 
 def archive_subject(archive: str) -> str:
@@ -34,7 +45,9 @@ def enqueue(
     while True:
         try:
             with transaction.atomic():
-                return Job.objects.create(kind=kind, archive=archive, subject=subject, arguments=text, by=by)
+                job = Job.objects.create(kind=kind, archive=archive, subject=subject, arguments=text, by=by)
+                tell()
+                return job
         except IntegrityError:
             same = Job.objects.filter(kind=kind, subject=subject, arguments=text, state=State.WAITING).first()
             if same is not None:
@@ -69,8 +82,9 @@ def resume(pk: int) -> Job:
     fresh = {"crash_count": 0, "attempts": 0, "paused_for": "", "what": "", "hint": "", "pause_asked": False}
     try:
         with transaction.atomic():
-            again = {"state": State.WAITING, "due_at": timezone.now()}
+            again = {"state": State.WAITING, "due_at": timezone.now(), "carried": False}
             paused.update(**again, **fresh, log=lease.with_line("Resumed."))
+            tell()
     except IntegrityError:
         ended = {"state": State.CANCELLED, "ended_at": timezone.now()}
         paused.update(**ended, log=lease.with_line("The same was asked for again meanwhile, and waits."))

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
 from chatkeep.connections.installation import OWN
-from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped
+from chatkeep.errors import ChatkeepError, SignInAgain, SlowDown, Stopped, Unavailable
 from chatkeep.jobs import lease, schedules
 from chatkeep.jobs.models import Job, State, Why
 from chatkeep.jobs.port import Work
@@ -50,6 +50,8 @@ class Worker:
         self._lasts = lasts
         self._silence = lease.SILENCE if lasts == lease.LASTS else lease.Silence(lasts=lasts)
         self._look_at = 0.0
+        self._at_work: dict[int, str] = {}
+        self._at_work_lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, name=f"worker-{number}", daemon=True) for number in range(threads)
@@ -67,17 +69,40 @@ class Worker:
             if thread.is_alive():
                 thread.join(patience_s)
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether no new work is taken any more."""
+        return self._stop.is_set()
+
+    def close(self) -> None:
+        """Take no new work, and ask running work to stop at its next step; without waiting for it."""
+        self._stop.set()
+
+    def give_back(self) -> None:
+        """Let others do what did not stop when it was asked to: it may write nothing more, and it is no crash."""
+        with self._at_work_lock:
+            left = dict(self._at_work)
+        for pk, token in left.items():
+            with contextlib.suppress(lease.LostLease):
+                lease.put_off(pk, token, timezone.now(), line="The worker was closed.")
+
     def run_one(self) -> bool:
         """Run the job that has been due the longest. False when none could be taken."""
-        self._recover()
-        for job in self._due():
-            token = lease.take(job)
-            if token:
-                self._run(job, token)
-                return True
-        return False
+        self.recover()
+        return any(self.run_job(job) for job in self._due())
 
-    def _recover(self) -> None:
+    def run_job(self, job: Job) -> bool:
+        """Run a job that waits, as it was seen. False when somebody else has it or its subject."""
+        token = lease.take(job)
+        if token:
+            self._run(job, token)
+        return bool(token)
+
+    def forget(self) -> None:
+        """Take nobody for dead by what was seen until now: for a while nobody could write."""
+        self._silence.forget()
+
+    def recover(self) -> None:
         """Look for the dead now and then: it costs more than to look for work."""
         now = time.monotonic()
         if now >= self._look_at:
@@ -106,11 +131,16 @@ class Worker:
 
     def _run(self, job: Job, token: str) -> None:
         run = StoppableRun(job.pk, token, self._stop, archive=job.archive)
+        with self._at_work_lock:
+            self._at_work[job.pk] = token
         try:
             with contextlib.suppress(lease.LostLease), run.beating(self._lasts / 6):
                 self._do(run, job)
         except Exception:  # the row could not be written: its lease runs out and the job runs again
             _log.exception("The end of job %s could not be recorded", job.pk)
+        finally:
+            with self._at_work_lock:
+                self._at_work.pop(job.pk, None)
 
     def _do(self, run: StoppableRun, job: Job) -> None:
         try:
@@ -130,6 +160,8 @@ class Worker:
             run.succeeded()
 
     def _failed(self, run: Run, job: Job, error: Exception) -> None:
+        if _is_the_database(error):
+            error = Unavailable("The database went away meanwhile.")
         if not isinstance(error, ChatkeepError):
             _log.exception("Job %s (%s) failed", job.pk, job.kind)
         if not isinstance(error, ChatkeepError) or not error.temporary or job.attempts + 1 >= MOST_ATTEMPTS:
@@ -139,6 +171,11 @@ class Worker:
         if isinstance(error, SlowDown):
             wait_s = max(wait_s, min(error.wait_s, LONGEST_WAIT_S))
         run.put_off(error, timezone.now() + timedelta(seconds=wait_s), attempts=job.attempts + 1)
+
+
+def _is_the_database(error: Exception) -> bool:
+    """Whether the database of a server went away: that passes."""
+    return connection.vendor == "postgresql" and isinstance(error, OperationalError | InterfaceError)
 
 
 class ClosingDown(Stopped):

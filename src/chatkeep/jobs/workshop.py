@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
+from django.db import connection
+
+from chatkeep.connections.database import POSTGRESQL
 from chatkeep.jobs import kinds
 from chatkeep.jobs.laptop import Laptop
 from chatkeep.jobs.port import Backend, Work
@@ -12,17 +16,27 @@ from chatkeep.jobs.schedules import Dispatcher
 from chatkeep.jobs.worker import Worker
 
 PATIENCE_S = 10.0
+THREADS, SLOTS = 2, 6
+"""How many jobs at once on a laptop, and in a worker of a server."""
 
 
 class Workshop:
     """Asks for what is due and does it, in threads of this process, until it is stopped."""
 
     def __init__(
-        self, backend: Backend, works: Mapping[str, Work], *, changes: Callable[[], Mapping[str, int]]
+        self,
+        backend: Backend,
+        works: Mapping[str, Work],
+        *,
+        changes: Callable[[], Mapping[str, int]],
+        threads: int = THREADS,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._stop = threading.Event()
         self._backend = backend
         self._works = works
+        self._threads_at_work = threads
+        self._patience_s = patience_s
         self.dispatcher = Dispatcher(backend, kinds=works, changes=changes)
         self._threads = [
             threading.Thread(target=self.dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True),
@@ -36,14 +50,15 @@ class Workshop:
             thread.start()
 
     def _work(self) -> None:
-        self._backend.run_worker(self._works, stop=self._stop)
+        self._backend.run_worker(self._works, stop=self._stop, threads=self._threads_at_work)
 
     def stop(self) -> None:
         """Ask for nothing more, and let running work go back to waiting at its next step."""
         self._stop.set()
+        until = time.monotonic() + self._patience_s + 1
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(PATIENCE_S + 1)
+                thread.join(max(0.0, until - time.monotonic()))
 
     def once(self) -> int:
         """Do what is due now, and end. How many jobs were run."""
@@ -55,6 +70,16 @@ class Workshop:
         return done
 
 
-def workshop(means: kinds.Means) -> Workshop:
-    """The workshop of this machine: its kinds of jobs, over its archives, with the backend of a laptop."""
-    return Workshop(Laptop(), kinds.kinds(means), changes=means.changes)
+def workshop(means: kinds.Means, *, threads: int = 0) -> Workshop:
+    """The workshop of this process: the kinds of jobs over all archives, with the backend of a laptop or of a server.
+
+    threads: how many jobs at once, 0 for as many as is usual there.
+    """
+    works = kinds.kinds(means)
+    if connection.vendor != POSTGRESQL:
+        return Workshop(Laptop(), works, changes=means.changes, threads=threads or THREADS)
+    from chatkeep.jobs.crew import PATIENCE_S, Crew
+
+    threads = threads or SLOTS
+    connection.settings_dict["OPTIONS"]["pool"]["max_size"] = 2 * threads + 8  # a run and its beat need one each
+    return Workshop(Crew(), works, changes=means.changes, threads=threads, patience_s=2 * PATIENCE_S)

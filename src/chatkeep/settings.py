@@ -38,6 +38,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         people, and `home` is the folder of attachments that all machines share.
     public_url: the address that people know, "https://chats.example", without a slash at its end.
     trusted_proxy: whether a proxy in front says truly who asks, and over what. web_processes: how many answer.
+
+    metrics_token: with it in a request, /metrics answers; "" for not at all. metrics_port: where it answers programs of
+        this machine without one; 0 for nowhere.
+    notify_mail, notify_ntfy, notify_webhook, notify_ping: where the keeper of a laptop is told that something is wrong,
+        and what is called after each look that found all well; "" for what the page of notices says.
     """
 
     home: Path
@@ -56,6 +61,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     trusted_proxy: bool = False
     web_processes: int = 2
+    metrics_token: str = ""
+    metrics_port: int = 0
+    notify_mail: str = ""
+    notify_ntfy: str = ""
+    notify_webhook: str = ""
+    notify_ping: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether what happens is counted: on a server, and where somebody asks for metrics."""
+        return bool(self.database_url or self.metrics_token or self.metrics_port)
 
     @property
     def is_server(self) -> bool:
@@ -99,6 +115,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             public_url=_public_url(found.get("CHATKEEP_PUBLIC_URL", "")),
             trusted_proxy=_is_yes(found.get("CHATKEEP_TRUSTED_PROXY", ""), "CHATKEEP_TRUSTED_PROXY"),
             web_processes=_processes(found.get("CHATKEEP_WEB_PROCESSES", "")),
+            metrics_token=_token(found.get("CHATKEEP_METRICS_TOKEN", "")),
+            metrics_port=_metrics_port(found.get("CHATKEEP_METRICS_PORT", "")),
+            notify_mail=found.get("CHATKEEP_NOTIFY_MAIL", "").strip(),
+            notify_ntfy=found.get("CHATKEEP_NOTIFY_NTFY", "").strip(),
+            notify_webhook=found.get("CHATKEEP_NOTIFY_WEBHOOK", "").strip(),
+            notify_ping=found.get("CHATKEEP_NOTIFY_PING", "").strip(),
         )
         if made.is_server:
             _refuse_what_is_unsafe_for_many(made)
@@ -149,6 +171,19 @@ def _processes(given: str) -> int:
     if not given.isdecimal() or not 1 <= int(given) <= 64:
         raise WrongUse("CHATKEEP_WEB_PROCESSES is not a number from 1 to 64.", hint="One or two for each processor.")
     return int(given)
+
+
+def _token(given: str) -> str:
+    token = given.strip()
+    if token and len(token) < 16:
+        raise WrongUse("CHATKEEP_METRICS_TOKEN is shorter than 16 characters.", hint="Give one that nobody can guess.")
+    return token
+
+
+def _metrics_port(given: str) -> int:
+    if given and not (given.isdecimal() and 1024 <= int(given) < 65536):
+        raise WrongUse("CHATKEEP_METRICS_PORT is not a port number from 1024 to 65535.")
+    return int(given or 0)
 
 
 def _with_files(given: Mapping[str, str]) -> dict[str, str]:

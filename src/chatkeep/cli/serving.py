@@ -57,6 +57,7 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
     app = rooms.App()
     from chatkeep.jobs.means import means_of
     from chatkeep.jobs.workshop import workshop
+    from chatkeep.watching.eyes import Eyes
 
     with closing(means_of(app.settings)) as means:
         works = workshop(means, threads=slots or 0)
@@ -64,10 +65,13 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
             done = works.once()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
             return
+        eyes = Eyes(app.settings, works=works.lives)
         works.start()
+        eyes.open()
         say("Working. Ctrl-C ends it.")
         _wait_for_the_end()
         works.stop()
+        eyes.close()
 
 
 def _wait_for_the_end() -> None:

@@ -150,10 +150,12 @@ class Run:
 
 
 def _result(error: BaseException) -> str:
-    """How an error counts: what the provider could not do for a while is apart from what went wrong here."""
+    """How an error counts: what the provider could not do for a while is apart, and so is what nobody foresaw."""
     if isinstance(error, SlowDown | Unavailable):
         return "outage"
-    return "sign-in" if isinstance(error, SignInAgain) else "failed"
+    if isinstance(error, SignInAgain):
+        return "sign-in"
+    return "failed" if isinstance(error, ChatkeepError) else "broken"
 
 
 def told(error: BaseException) -> tuple[str, str]:

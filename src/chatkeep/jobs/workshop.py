@@ -60,6 +60,10 @@ class Workshop:
             if thread.is_alive():
                 thread.join(max(0.0, until - time.monotonic()))
 
+    def lives(self) -> bool:
+        """Whether all that works and asks is still at it."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def once(self) -> int:
         """Do what is due now, and end. How many jobs were run."""
         self._backend.install()

@@ -11,12 +11,14 @@ from pathlib import Path
 from chatkeep.connections.database import configured
 from chatkeep.connections.secret import read_secret
 from chatkeep.settings import Settings
+from chatkeep.watching import logs
 
 _HERE = Path(__file__).parent
 CHATKEEP = Settings.from_environment()
 CHATKEEP.home.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-SECRET_KEY = read_secret(CHATKEEP.home, given=CHATKEEP.key).key("django").hex()
+_SECRET = read_secret(CHATKEEP.home, given=CHATKEEP.key)
+SECRET_KEY = _SECRET.key("django").hex()
 DEBUG = False
 ALLOWED_HOSTS = [*CHATKEEP.allowed_hosts, *filter(None, [CHATKEEP.public_host])]
 ROOT_URLCONF = "chatkeep.web.urls"
@@ -34,9 +36,11 @@ INSTALLED_APPS = [
     "chatkeep.people",
     "chatkeep.rollout",
     "chatkeep.api",
+    "chatkeep.watching",
     "chatkeep.web",
 ]
 MIDDLEWARE = [
+    "chatkeep.watching.following.Followed",
     "chatkeep.web.guard.Guard",
     "chatkeep.web.guard.Api",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -121,12 +125,8 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
     }
 }
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    # Addresses that were refused may hold a sign-in token: they are not logged.
-    "loggers": {"django.request": {"level": "ERROR"}, "django.security": {"level": "ERROR"}},
-    "root": {"handlers": ["console"], "level": CHATKEEP.log_level.upper()},
-}
+LOGGING = logs.configuration(
+    level=CHATKEEP.log_level,
+    as_json=CHATKEEP.is_server,
+    key=_SECRET.key("logs"),
+)

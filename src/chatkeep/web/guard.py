@@ -17,7 +17,7 @@ from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.pages import errors
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
-OPEN_PATHS = ("/sign-in/", "/health")
+OPEN_PATHS = ("/sign-in/", "/health", "/ready", "/metrics")
 API_PATH = "/api/"
 # A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.
 RETURN_PATH = "/connect/return"

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
-from chatkeep.connections.installation import Installation, folder_of
+from chatkeep.connections.installation import OWN, Installation, folder_of
 from chatkeep.connections.models import Connection
 from chatkeep.jobs import queue
 from chatkeep.jobs.means import Means, means_of
@@ -84,6 +84,11 @@ def holding(request: HttpRequest, kind: str, subject: str) -> AbstractContextMan
 def _id(request: HttpRequest) -> str:
     """The archive of a request, as the guard found it for whoever is signed in. There is no other way to name one."""
     return cast(belonging.Request, request).archive_id
+
+
+def open_conflicts() -> int:
+    """How many differences between devices nobody has looked at, on a laptop."""
+    return len(means().archive_of(OWN).conflicts())
 
 
 def selection_of(values: object) -> Selection:

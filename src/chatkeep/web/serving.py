@@ -38,8 +38,15 @@ def _serve_many(settings: Settings) -> None:
         from chatkeep.connections import start
 
         start.start(settings.home)
+        from chatkeep.watching.eyes import Eyes
+
         application = get_wsgi_application()
-        answer_until_told(application, port, threads=THREADS, trusted_proxy=settings.trusted_proxy)
+        eyes = Eyes(settings)
+        eyes.open()
+        try:
+            answer_until_told(application, port, threads=THREADS, trusted_proxy=settings.trusted_proxy)
+        finally:
+            eyes.close()
 
     sys.stdout.write(f"Chatkeep answers for {settings.public_url} in {settings.web_processes} processes.\n")
     sys.stdout.flush()
@@ -52,16 +59,20 @@ def _serve_one(settings: Settings, *, open_browser: bool) -> None:
 
     start.start(settings.home)
     from chatkeep.jobs.workshop import workshop
+    from chatkeep.watching.eyes import Eyes
     from chatkeep.web import held
 
     listener = _listen(settings)
     works = workshop(held.means())
+    eyes = Eyes(settings, works=works.lives, conflicts=held.open_conflicts)
+    eyes.open()
     works.start()
     try:
         _announce(settings, listener.getsockname()[1], open_browser=open_browser)
         _answer(listener)
     finally:
         works.stop()
+        eyes.close()
 
 
 THREADS = 8

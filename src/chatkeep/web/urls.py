@@ -21,6 +21,7 @@ from chatkeep.web.pages import (
     searching,
     signing_in,
     styles,
+    watched,
 )
 
 urlpatterns = [
@@ -28,7 +29,9 @@ urlpatterns = [
     path("sign-in/", signing_in.explain, name="sign-in"),
     path("sign-in/<str:token>", signing_in.sign_in, name="sign-in-link"),
     path("sign-out/", signing_in.sign_out, name="sign-out"),
-    path("health", signing_in.health, name="health"),
+    path("health", watched.health, name="health"),
+    path("ready", watched.ready, name="ready"),
+    path("metrics", watched.metrics, name="metrics"),
     path("chats/", chats.chats, name="chats"),
     path("chats/together", chats.together, name="chats-together"),
     path("chats/<uuid:name>/", reading.chat, name="chat"),

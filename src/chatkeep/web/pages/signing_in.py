@@ -31,9 +31,3 @@ def sign_out(request: HttpRequest) -> HttpResponseBase:
     """End this browser's session."""
     logout(request)
     return redirect("sign-in")
-
-
-@require_GET
-def health(request: HttpRequest) -> HttpResponse:
-    """For whoever watches the process: it answers."""
-    return HttpResponse("ok\n", content_type="text/plain")

@@ -114,6 +114,12 @@ def test_without_others_the_lowest_share_is_the_measure() -> None:
     assert fallen(RULE, [compared(Runs(well=86, failed=14), Runs())]) == ""  # it may truly be more than 90
 
 
+def test_an_outage_is_no_fault_of_what_everybody_has() -> None:
+    assert fallen(RULE, [compared(Runs(well=80, failed=20, outages=18), Runs())]) == ""
+    assert fallen(RULE, [compared(Runs(well=5, failed=95, outages=90), Runs())]) == ""  # too few are left
+    assert fallen(RULE, [compared(Runs(well=80, failed=60, outages=20), Runs())])
+
+
 def test_a_small_drop_stays_below_the_rule_however_sure_it_is() -> None:
     many = Runs(well=97_000, failed=3_000)
     assert compared(many, Runs(well=99_000, failed=1_000)).is_worse

@@ -55,15 +55,13 @@ def test_it_goes_off_at_once_where_the_rule_says_so() -> None:
     assert watch(worse, note=quiet) == []
 
 
-def test_only_what_happened_in_this_ring_counts() -> None:
+def test_only_what_happened_since_the_last_change_counts() -> None:
     asked: list[datetime] = []
 
     def compare(state: State, since: datetime) -> Sequence[Compared]:
         asked.append(since)
         return []
 
-    changing.watch_by("inbox", None, by="olga", note=quiet)
-    changing.watch_by("tidying", None, by="olga", note=quiet)
     moved = changing.move("readable-copies", "25%", by="olga", note=quiet)
     assert moved.since is not None
     watch(compare, note=quiet, now=moved.since + timedelta(hours=3))
@@ -72,6 +70,10 @@ def test_only_what_happened_in_this_ring_counts() -> None:
 
 
 def test_what_is_off_killed_or_without_a_rule_stays_where_it_is() -> None:
+    changing.move("readable-copies", "25%", by="olga", note=quiet)
+    changing.move("inbox", "25%", by="olga", note=quiet)
+    changing.move("tidying", "25%", by="olga", note=quiet)
+
     def bad(state: State, since: datetime) -> Sequence[Compared]:
         return [Compared(kind, BAD[0].having, BAD[0].others) for kind in ("backup", "publish")]
 
@@ -87,6 +89,7 @@ def test_a_change_by_the_operator_at_the_same_moment_counts() -> None:
             changing.move("readable-copies", "team", by="olga", note=quiet)
         return worse(state, since)
 
+    changing.move("readable-copies", "25%", by="olga", note=quiet)
     assert watch(moved_meanwhile, note=quiet) == []
     assert flags.state("readable-copies").ring == "team"
 
@@ -116,3 +119,27 @@ def test_a_round_is_made_again_after_a_minute_and_after_a_clock_that_was_set_bac
         return is_my_turn("flags", now=NOW + timedelta(seconds=seconds))
 
     assert [at(0), at(59), at(60), at(61), at(-3600), at(-3599)] == [True, False, True, False, True, False]
+
+
+def test_of_several_that_fell_the_one_that_was_changed_last_goes_first_and_the_others_are_looked_at_anew() -> None:
+    changing.move("readable-copies", "25%", by="olga", note=quiet)
+    changing.move("inbox", "25%", by="olga", note=quiet)
+    asked: list[datetime] = []
+
+    def bad(state: State, since: datetime) -> Sequence[Compared]:
+        asked.append(since)
+        return BAD
+
+    first = watch(bad, note=quiet)
+    assert [one.flag.name for one in first] == ["inbox"]
+    second = watch(bad, note=quiet)
+    assert asked[-1] == first[0].since
+    assert len(second) == 1
+
+
+def test_what_everybody_has_had_for_long_is_not_to_blame() -> None:
+    moved = changing.move("readable-copies", "25%", by="olga", note=quiet)
+    moved = changing.move("readable-copies", "100%", by="olga", note=quiet)
+    assert moved.since is not None
+    assert watch(worse, note=quiet, now=moved.since + timedelta(days=15)) == []
+    assert watch(worse, note=quiet, now=moved.since + timedelta(days=13))

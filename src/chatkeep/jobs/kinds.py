@@ -17,6 +17,7 @@ import msgspec
 from chatkeep import operations
 from chatkeep.connections import opening
 from chatkeep.errors import SignInAgain
+from chatkeep.jobs import asking
 from chatkeep.jobs.means import Means
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
@@ -31,6 +32,7 @@ from chatkeep.operations import (
     SyncReport,
     TidyReport,
 )
+from chatkeep.rollout import flags
 from chatkeep.selection import Selection
 from chatkeep.vault import Policy
 
@@ -51,7 +53,8 @@ def back_up(place: opening.Place, means: Means, *, progress: Progress) -> Backup
         new_host=here.new_host,
         progress=progress,
     )
-    report = operations.tidy_if_due(report, place.vault, host=here.host, progress=progress)
+    if asking.tidies_by_itself(here.id):
+        report = operations.tidy_if_due(report, place.vault, host=here.host, progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
     return report
 
@@ -75,9 +78,12 @@ def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, 
         counting=place.counting,
         new_host=here.new_host,
         accept_deletions=accept_deletions,
+        deletions=flags.may_delete_by_sync(),
         progress=progress,
     )
-    saved = operations.tidy_if_due(report.backup, place.vault, host=here.host, progress=progress)
+    saved = report.backup
+    if asking.tidies_by_itself(here.id):
+        saved = operations.tidy_if_due(saved, place.vault, host=here.host, progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(saved), change=report.change)
     return report
 
@@ -211,9 +217,9 @@ def kinds(means: Means) -> dict[str, Work]:
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
     look: snapshot; tidy: policy, all_devices, dry_run; publish: exporter, attachments, remove; inbox; sync:
     accept_deletions. From backup on they have a connection as their subject, and "connection" (its name) among their
-    arguments.
+    arguments. Each asks first whether it shall begin now (`asking`).
     """
-    return {
+    works: dict[str, Work] = {
         "import": lambda run, given: _import(means, run, given),
         "export": lambda run, given: _export(means, run, given),
         "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
@@ -226,6 +232,7 @@ def kinds(means: Means) -> dict[str, Work]:
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
         "sync": _at_a_place(means, lambda run, place, given: sync(place, means, progress=run.progress, **given)),
     }
+    return {kind: asking.asked(kind, work) for kind, work in works.items()}
 
 
 def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]], object]) -> Work:

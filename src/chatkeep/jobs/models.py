@@ -28,6 +28,7 @@ class Why(models.TextChoices):
     PERSON = "person", "Somebody paused it"
     CRASHES = "crashes", "It died too often"
     SIGN_IN = "sign-in", "The account has to be connected again"
+    SWITCH = "switch", "The operator switched it off"
 
 
 OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
@@ -46,6 +47,8 @@ class Job(models.Model):
     progress: {"stage", "done", "total", "note"}. log: lines for people, each with its time.
     report: what the operation gave, as `operations` has it. what, hint: of the error, or why it is paused.
     trace: what it was asked for by, as a W3C traceparent, where that is followed (`chatkeep.happenings`).
+    code: the kind of the error that ended it or puts it off, "QuotaFull"; "" when all went well.
+    flags: those that were on for its person when it was last run, ",inbox,tidying,"; "" before it was run.
     attempts: tries that ended in an error that may pass; crash_count: runs that died without a word.
     carried: on a server, that a ticket for its subject is on its way to a worker (`chatkeep.jobs.tickets`).
     """
@@ -74,6 +77,8 @@ class Job(models.Model):
     report = models.JSONField(null=True, default=None)
     what = models.TextField(blank=True, default="")
     hint = models.TextField(blank=True, default="")
+    code = models.CharField(max_length=60, blank=True, default="", db_default="")
+    flags = models.CharField(max_length=500, blank=True, default="", db_default="")
     trace = models.CharField(max_length=60, blank=True, default=happenings.thread, db_default="")
     log = models.TextField(blank=True, default="")
 
@@ -83,6 +88,7 @@ class Job(models.Model):
             models.Index(fields=("state", "due_at"), name="jobs_due"),
             models.Index(fields=("subject", "kind", "ended_at"), name="jobs_last"),
             models.Index(fields=("due_at",), condition=Q(state="waiting", carried=False), name="jobs_to_carry"),
+            models.Index(fields=("kind", "ended_at"), name="jobs_ended"),
         )
         constraints = (
             models.UniqueConstraint(fields=("subject",), condition=Q(state="running"), name="jobs_one_run_a_subject"),

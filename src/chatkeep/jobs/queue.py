@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from chatkeep.connections.installation import OWN
 from chatkeep.errors import Busy, NotFound
-from chatkeep.jobs import lease
+from chatkeep.jobs import asking, lease
 from chatkeep.jobs.models import OPEN, Job, State, Why
 from chatkeep.jobs.run import PausedByPerson, Run
 
@@ -138,11 +138,14 @@ def holding(
     """Work on a subject in this process, under the same lease that workers take.
 
     While another run has the subject, `waiting` is told which, once for each, for at most wait_s [s]; then Busy.
-    The row records how it ended, as for a worker's run; errors pass on to the caller.
+    The row records how it ended, as for a worker's run; errors pass on to the caller. Raises SwitchedOff when work of
+    this kind shall not begin now.
     """
+    asking.ask(kind, archive)
     wanted = {"kind": kind, "archive": archive, "subject": subject, "by": by}
     job, token = _take_own(wanted, until=time.monotonic() + wait_s, waiting=waiting)
     run = Run(job.pk, token, archive=archive)
+    asking.note_flags(run)
     try:
         with run.beating():
             yield run

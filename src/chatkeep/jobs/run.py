@@ -124,28 +124,28 @@ class Run:
         state = State.PROBLEMS if problems else State.DONE
         line = f"Done, with {len(problems)} problems." if problems else "Done."
         report = msgspec.to_builtins(self._report)
-        lease.end(self.pk, self._token, state, line=line, report=report, what="", hint="")
+        lease.end(self.pk, self._token, state, line=line, report=report, what="", hint="", code="")
         self._tell("problems" if problems else "done")
 
     def failed(self, error: BaseException) -> None:
         """End the run with what went wrong; stopping on request is no failure. Raises LostLease."""
-        what, hint = told(error)
+        what, _ = told(error)
         asked = isinstance(error, Cancelled | KeyboardInterrupt)
         state = State.CANCELLED if asked else State.FAILED
-        lease.end(self.pk, self._token, state, line="Stopped." if asked else what, what=what, hint=hint)
+        lease.end(self.pk, self._token, state, line="Stopped." if asked else what, **_words(error))
         self._tell("cancelled" if asked else _result(error))
 
     def paused(self, error: BaseException, why: Why) -> None:
         """Stop here and wait for a person. Raises LostLease."""
-        what, hint = told(error)
-        lease.pause(self.pk, self._token, why, line=f"Paused. {what}", what=what, hint=hint)
+        what, _ = told(error)
+        lease.pause(self.pk, self._token, why, line=f"Paused. {what}", **_words(error))
         self._tell("sign-in" if why == Why.SIGN_IN else "paused")
 
     def put_off(self, error: ChatkeepError, until: datetime, **changes: Any) -> None:
         """Wait and try again later. Raises LostLease."""
-        what, hint = told(error)
+        what, _ = told(error)
         line = f"{what} Trying again later."
-        lease.put_off(self.pk, self._token, until, line=line, what=what, hint=hint, **changes)
+        lease.put_off(self.pk, self._token, until, line=line, **_words(error), **changes)
         self._tell("put-off" if isinstance(error, Stopped) else _result(error))
 
 
@@ -156,6 +156,12 @@ def _result(error: BaseException) -> str:
     if isinstance(error, SignInAgain):
         return "sign-in"
     return "failed" if isinstance(error, ChatkeepError) else "broken"
+
+
+def _words(error: BaseException) -> dict[str, str]:
+    """What a row keeps of an error."""
+    what, hint = told(error)
+    return {"what": what, "hint": hint, "code": type(error).__name__[:60]}
 
 
 def told(error: BaseException) -> tuple[str, str]:

@@ -23,9 +23,10 @@ from django.utils import timezone
 
 from chatkeep.connections.models import Connection
 from chatkeep.errors import NotFound, SignInAgain, WrongUse
-from chatkeep.jobs import queue, timing
+from chatkeep.jobs import queue, staged, timing
 from chatkeep.jobs.models import OPEN, Job, Schedule, State, Why
 from chatkeep.jobs.port import Backend, Wanted
+from chatkeep.rollout import changing, flags
 
 BY = "the schedule"
 _log = logging.getLogger(__name__)
@@ -233,6 +234,8 @@ class Dispatcher:
         self._steady = steady
         self._last: tuple[datetime, float] | None = None
         self._pruned: float | None = None
+        self._watched: float | None = None
+        self._put_off = staged.PutOff()
 
     def run(self, stop: threading.Event, *, every_s: float = 5.0) -> None:
         """Look again and again until `stop` is set."""
@@ -252,6 +255,7 @@ class Dispatcher:
         self._plan(now)
         self._notice_change(now)
         self._prune()
+        self._follow_flags()
         return sum(self._ask(schedule, now) for schedule in self._due(now))
 
     def _prune(self) -> None:
@@ -259,6 +263,15 @@ class Dispatcher:
         if self._pruned is None or self._steady() - self._pruned > PRUNE_EVERY.total_seconds():
             self._pruned = self._steady()
             prune()
+
+    def _follow_flags(self) -> None:
+        """Let go on what may go on again, and once a minute look whether something has to go back."""
+        self._put_off.go_on()
+        if not flags.is_staged():  # one keeper is no statistics, and a disk that is not plugged in no fault of a flag
+            return
+        if self._watched is None or self._steady() - self._watched > changing.EVERY.total_seconds():
+            self._watched = self._steady()
+            staged.watch()
 
     def _active(self) -> Any:
         return Schedule.objects.filter(on=True, paused_for="", kind__in=self._kinds)

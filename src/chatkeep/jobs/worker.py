@@ -21,6 +21,7 @@ from chatkeep.jobs import lease, schedules
 from chatkeep.jobs.models import Job, State, Why
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import PausedByPerson, Run
+from chatkeep.rollout.flags import SwitchedOff
 
 MOST_ATTEMPTS = 8
 FIRST_WAIT_S = 15.0
@@ -151,6 +152,8 @@ class Worker:
             run.put_off(error, timezone.now())
         except PausedByPerson as error:
             run.paused(error, Why.PERSON)
+        except SwitchedOff as error:
+            run.paused(error, Why.SWITCH)
         except SignInAgain as error:
             run.paused(error, Why.SIGN_IN)
             schedules.pause(job.subject, Why.SIGN_IN, what=error.what, hint=error.hint)

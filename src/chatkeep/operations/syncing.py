@@ -20,7 +20,7 @@ from chatkeep.operations.backing_up import back_up
 from chatkeep.operations.deleting import empty_trash
 from chatkeep.operations.lineage import Followed, Lineage, NewHost
 from chatkeep.operations.progress import Progress, Step, quiet
-from chatkeep.operations.reports import SyncReport
+from chatkeep.operations.reports import DeleteReport, SyncReport
 from chatkeep.operations.restoring import attachments_of, stream_of
 from chatkeep.storage import Counting
 from chatkeep.vault import Difference, Known, Nodes, Snapshot, Vault, VaultDocument
@@ -37,6 +37,7 @@ def sync(
     counting: Counting,
     new_host: NewHost | None = None,
     accept_deletions: bool = False,
+    deletions: bool = True,
     now: datetime | None = None,
     progress: Progress = quiet,
 ) -> SyncReport:
@@ -45,12 +46,14 @@ def sync(
     host: this device. new_host: gives this machine a new name, when it turns out to be a copy of another one or to
     have been set back. counting: the storage of the vault, whose calls are reported. accept_deletions: also when
     others deleted more than a hundred conversations or a fifth of all; else these are left, and the report says so.
+    deletions: False deletes nothing here, neither what others deleted nor what is old in the trash; that is told, and
+    comes with a later sync.
     Stopped anywhere it can be run again: what was merged is kept, and cursors move with what they stand for.
     Raises what the storage raises; Busy when another program has the vault to itself.
     """
     progress(Step("Looking for what is new"))
-    emptied = empty_trash(archive, now=now or datetime.now(UTC))
-    run = _Sync(archive, vault, host, progress)
+    emptied = empty_trash(archive, now=now or datetime.now(UTC)) if deletions else DeleteReport()
+    run = _Sync(archive, vault, host, progress, deletions=deletions)
     run.look(new_host)
     run.pull(most=_most(archive, accept_deletions))
     run.fetch_attachments()
@@ -68,7 +71,7 @@ def sync(
         conversations=pushed.conversations,
         devices=len(run.newest),
         attachments=run.attachments,
-        held_back=len(run.joined.held_back),
+        held_back=len(run.joined.held_back) or run.left,
         emptied=emptied.conversations,
         host=run.host,
         backup=pushed,
@@ -86,8 +89,10 @@ def _most(archive: Archive, accept: bool) -> int:
 class _Sync:
     """One run: what it saw in the vault, and what came of it."""
 
-    def __init__(self, archive: Archive, vault: Vault, host: str, progress: Progress) -> None:
+    def __init__(self, archive: Archive, vault: Vault, host: str, progress: Progress, *, deletions: bool) -> None:
         self.host = host
+        self.left = 0
+        self._deletions = deletions
         self.pulled = 0
         self.attachments = 0
         self.problems: list[Problem] = []
@@ -104,7 +109,7 @@ class _Sync:
     @property
     def parents(self) -> list[Snapshot]:
         """What was merged."""
-        return [] if self.joined.held_back else [self.newest[host] for host in self._found]
+        return [] if self.joined.held_back or self.left else [self.newest[host] for host in self._found]
 
     # -- what there is
 
@@ -150,16 +155,20 @@ class _Sync:
             for host, found in self._found.items():
                 self.problems += found.problems
                 self._damaged |= {host} if found.problems else set()
-                for item in self._fetched(host, found.tombstones):
+                self.left += 0 if self._deletions else len(found.tombstones)
+                for item in self._fetched(host, found.tombstones if self._deletions else []):
                     joining.mark(item.id, item.data)
             for host, found in self._found.items():
                 joining.host = host
                 self._take(host, found, joining)
-            self.joined = joining.finish(cursors=self._cursors(change), most=most)
+            self.joined = joining.finish(cursors={} if self.left else self._cursors(change), most=most)
         self.problems += self.joined.problems
         if self.joined.held_back:
             happenings.tell("delete_brake_total")
             self.problems.append(_held_back(len(self.joined.held_back)))
+            return
+        if self.left:
+            self.problems.append(_SWITCHED_OFF)
             return
         for host in self._found.keys() - self._damaged:
             self._vault.remember_merged(self.newest[host], self._found[host])
@@ -213,6 +222,12 @@ class _Sync:
                     continue
                 except Damaged as error:
                     self.problems.append(Problem(f"attachment {sha256[:16]}", error.what))
+
+
+_SWITCHED_OFF = Problem(
+    "deletions",
+    "Deleting by sync is switched off at the moment. What other devices deleted stays here until it is on again.",
+)
 
 
 def _held_back(number: int) -> Problem:

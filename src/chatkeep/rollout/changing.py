@@ -24,6 +24,8 @@ from chatkeep.rollout.models import Round, Standing
 ITSELF = "the watch over flags"
 """Who changes a flag when nobody does."""
 EVERY = timedelta(seconds=60)
+SETTLED = timedelta(days=14)
+"""After so long with everybody a flag goes back by hand alone."""
 
 
 class Note(Protocol):
@@ -54,7 +56,17 @@ def kill(name: str, *, by: str, why: str, note: Note, seen: int | None = None) -
         raise WrongUse("Say why it is killed: people who come later will ask.")
     if state.killed:
         raise WrongUse(f"{name} is killed already.")
-    return _change(state, seen, by, note, "flag.killed", {"why": why.strip()}, killed=True, why=why.strip()[:500])
+    return _change(
+        state,
+        seen,
+        by,
+        note,
+        "flag.killed",
+        {"why": why.strip()},
+        killed=True,
+        why=why.strip()[:500],
+        since=timezone.now(),
+    )
 
 
 def lift(name: str, *, by: str, note: Note, seen: int | None = None) -> State:
@@ -122,20 +134,32 @@ Compare = Callable[[State, datetime], Sequence[Compared]]
 
 
 def watch(compare: Compare, *, note: Note, now: datetime | None = None) -> list[State]:
-    """Look at all flags that have a rule, and set back those whose numbers fell. Gives those, as they stand now.
+    """Look at all flags that have a rule, and set back one whose numbers fell. Gives it, as it stands now.
 
-    Only what happened since the flag came into its ring counts, so it does not go back twice for the same runs.
+    When several fell at once, one of them is to blame, most likely the one that was changed last. So one goes back at a
+    time, and only what happened since the last change of any flag counts: if that was not it, the next one follows.
     """
     moment = now or timezone.now()
-    fell = []
-    for state in flags.states().values():
-        if state.rule is None or state.killed or state.flag.is_switch or state.ring == rings.OFF:
-            continue
-        since = max(filter(None, [state.since, moment - timedelta(hours=state.rule.hours)]))
+    found = flags.states().values()
+    latest = [one.since for one in found if one.since]
+    for state in sorted(filter(lambda one: _is_suspect(one, moment), found), key=_changed, reverse=True):
+        assert state.rule is not None
+        since = max([*latest, moment - timedelta(hours=state.rule.hours)])
         if why := comparing.fallen(state.rule, compare(state, since)):
             with contextlib.suppress(WrongUse):  # somebody changed it at this moment: that counts
-                fell.append(_set_back(state, why, note, moment))
-    return fell
+                return [_set_back(state, why, note, moment)]
+    return []
+
+
+def _is_suspect(state: State, now: datetime) -> bool:
+    """Whether a flag could be what broke. What everybody has had for a while is not what broke today."""
+    if state.rule is None or state.killed or state.ring == rings.OFF:
+        return False
+    return state.ring != rings.EVERYONE or (state.since is not None and now - state.since < SETTLED)
+
+
+def _changed(state: State) -> float:
+    return state.since.timestamp() if state.since else 0.0
 
 
 def _set_back(state: State, why: str, note: Note, now: datetime) -> State:

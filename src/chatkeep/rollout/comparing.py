@@ -29,12 +29,14 @@ SHORT_S = 2.0
 class Runs(msgspec.Struct, frozen=True):
     """What came of the runs of one kind. people: how many archives they were for. died: runs that ended without a word.
 
-    codes: how often each error ended one. seconds: how long those took that went well, perhaps a sample of them.
+    codes: how often each error ended one; outages: how many failed because a provider could not be reached.
+    seconds: how long those took that went well, perhaps a sample of them.
     """
 
     well: int = 0
     failed: int = 0
     died: int = 0
+    outages: int = 0
     people: int = 0
     codes: dict[str, int] = {}
     seconds: tuple[float, ...] = ()
@@ -159,7 +161,7 @@ def fallen(rule: Rule, compared: Sequence[Compared]) -> str:
     """Why a flag has to go back, in words; "" when it may stay.
 
     With enough runs by others, they are the measure: when a provider is down, everybody fails, and no flag is to blame.
-    Without them, the lowest share of the rule is.
+    Without them, the lowest share of the rule is, of what was no outage.
     """
     for one in compared:
         if one.kind not in rule.kinds or one.having.number < rule.fewest:
@@ -168,9 +170,14 @@ def fallen(rule: Rule, compared: Sequence[Compared]) -> str:
             points = 100 * (one.others.share - one.having.share)
             if one.is_worse and points > rule.drop:
                 return f"{_went(one)}, with the others {percent(one.others.share)} of {one.others.number}."
-        elif 100 * one.having.range[1] < rule.lowest:
+        elif _is_low(one.having, rule):
             return f"{_went(one)}, and {rule.lowest} % is the least."
     return ""
+
+
+def _is_low(runs: Runs, rule: Rule) -> bool:
+    tried = runs.number - runs.outages
+    return tried >= rule.fewest and 100 * wilson(runs.well, tried)[1] < rule.lowest
 
 
 def _went(one: Compared) -> str:

@@ -95,8 +95,8 @@ FLAGS: Mapping[str, Flag] = {
     )
 }
 
-WRITES = frozenset({"backup", "sync", "publish", "tidy", "inbox"})
-"""The jobs that write or delete at a place. Everything else only reads there, and goes on."""
+WRITES = frozenset({"backup", "sync", "publish", "tidy", "inbox", "keys"})
+"""The work that writes or deletes at a place. Everything else only reads there, and goes on."""
 
 
 def flag(name: str) -> Flag:

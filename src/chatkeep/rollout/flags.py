@@ -26,7 +26,7 @@ class SwitchedOff(ChatkeepError):
     """The operator has switched this off, for everybody or for some. flag: which one."""
 
     temporary = True
-    standing_hint = "Nothing is lost and nothing is to be done: it goes on by itself once it is switched on again."
+    standing_hint = "Nothing is lost. What waits goes on by itself once it is switched on again."
 
     def __init__(self, what: str, *, flag: str) -> None:
         super().__init__(what)
@@ -79,9 +79,14 @@ def _state(flag: Flag, row: Standing | None) -> State:
     )
 
 
+def is_staged() -> bool:
+    """Whether many people are served here, so that there are rings at all, and somebody who runs them."""
+    return bool(settings.CHATKEEP.is_server)
+
+
 def default_ring(flag: Flag) -> str:
     """The ring a flag is in until somebody changes it."""
-    return flag.server if settings.CHATKEEP.is_server else flag.laptop
+    return flag.server if is_staged() else flag.laptop
 
 
 class Remembered:
@@ -127,12 +132,13 @@ def on_for(who: Person, *, now: bool = False) -> frozenset[str]:
     return frozenset(name for name, one in found.items() if not one.flag.is_switch and one.is_on(who))
 
 
-def ask(kind: str, who: Person) -> None:
+def ask(kind: str, who: Person, *, taking_back: bool = False) -> None:
     """Asked just before a job of this kind begins, of how things stand now.
 
+    taking_back: it takes away what it once made, which does not need its flag.
     Raises SwitchedOff when it would write while writing is killed, or when what it does is not on for this person.
     """
-    needed = declared.flag_of(kind)
+    needed = "" if taking_back else declared.flag_of(kind)
     wanted = [declared.CLOUD_WRITES] if kind in declared.WRITES else []
     found = {name: state(name) for name in (*wanted, *filter(None, [needed]))}
     if any(found[name].killed for name in wanted):

@@ -9,8 +9,8 @@ from django.utils import timezone
 class Standing(models.Model):
     """How a flag stands. Without a row it stands as it was declared.
 
-    ring: as in `rings`. since: when it came into this ring. killed: off for everybody, whatever the ring, because of
-    `why`. rule: when it goes back by itself, fields of `declared.Rule`; None for never.
+    ring: as in `rings`. since: when it came into this ring, or was killed or lifted. killed: off for everybody,
+    whatever the ring, because of `why`. rule: when it goes back by itself, fields of `declared.Rule`; None for never.
     fell: what made it go back by itself, and fell_at when; "" once the operator has seen it.
     number: of changes, so that two people who change it at the same moment do not overwrite one another.
     """

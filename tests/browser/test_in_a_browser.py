@@ -33,12 +33,20 @@ PAGES = (
     "/backups/",
     "/connect/",
     "/connect/folder/",
+    "/connect/server/webdav/",
+    "/connect/server/s3/",
     "/activity/",
     "/differences/",
     "/nowhere",
 )
 CLOUDS = ("google-drive", "dropbox", "onedrive")
-CONNECTING = ("/connect/", "/connect/folder/", *(f"/connect/to/{name}/" for name in CLOUDS))
+CONNECTING = (
+    "/connect/",
+    "/connect/folder/",
+    "/connect/server/webdav/",
+    "/connect/server/s3/",
+    *(f"/connect/to/{name}/" for name in CLOUDS),
+)
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},

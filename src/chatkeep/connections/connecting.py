@@ -27,7 +27,7 @@ from chatkeep.connections.opening import (
     vault_cache,
     vault_folder,
 )
-from chatkeep.errors import NotFound, WrongPassphrase, WrongUse
+from chatkeep.errors import NotFound, Refused, WrongPassphrase, WrongUse
 from chatkeep.storage import Storage
 from chatkeep.vault import Vault, create, exists, folders, open_vault
 
@@ -86,8 +86,15 @@ def connect(
     return _save(row, vault, recovery_key, installation, name=name)
 
 
+_SHARED = "It could be somebody else's, or the operator's own. Connect an account at one of the clouds."
+
+
 def _row(provider: str, given: Mapping[str, str], installation: Installation) -> Connection:
     kind = providers.provider(provider)
+    if installation.shared and not kind.signs_in:
+        raise Refused(
+            f"{kind.title}: this Chatkeep is shared, so no place of that kind can be connected.", hint=_SHARED
+        )
     where = {need: given[need] for need in (*kind.needs, *kind.may) if given.get(need)}
     if "path" in where:
         where["path"] = str(Path(where["path"]).expanduser().resolve())
@@ -160,6 +167,25 @@ def reconnect(consent: Consent, *, installation: Installation) -> Connected:
         row.save()
         forget(consent)
     return _connected(row, joined=True)
+
+
+def change_secrets(connection: Connection, given: Mapping[str, str], *, installation: Installation) -> Connected:
+    """Give a place on a server another password or key, once it was tried. Nothing else of it changes.
+
+    given: by the names of the provider's `secrets`. Raises SignInAgain when the server does not take them, and what
+    else it raises; then the place has the ones that it had.
+    """
+    kind = providers.provider(connection.provider)
+    wanted = secrets_of(connection, installation) | {name: given[name] for name in kind.secrets if given.get(name)}
+    with alone(installation.home, connection.uid):
+        connection.refresh_from_db()
+        seal_secrets(connection, wanted, installation)
+        with closing(open_storage(connection, installation)) as storage:
+            probe(storage)
+            is_there = exists(storage)
+        connection.signed_out, connection.trouble = False, "" if is_there else "The vault is no longer in this place."
+        connection.save(update_fields=("secrets", "signed_out", "trouble"))
+    return _connected(connection, joined=True)
 
 
 def _vault(storage: Storage, passphrase: str, ask: Ask | None, installation: Installation) -> tuple[Vault, str]:

@@ -20,6 +20,7 @@ class Installation:
         device as backups name it. archive: whose connections are meant.
     clients: by the name of a provider, the id and the secret of the app that its sign-in page knows us by, where the
         operator gives one to all. cloud_base: where the providers are to be found instead of the internet, for trials.
+    shared: other people use it too, so that nobody may name folders of this machine or servers that it can reach.
     """
 
     home: Path
@@ -28,6 +29,7 @@ class Installation:
     clients: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     cloud_base: str = ""
     archive: str = OWN
+    shared: bool = False
 
 
 def folder_of(home: Path, archive: str) -> Path:

@@ -99,6 +99,7 @@ def means_of(settings: Settings) -> Means:
             clients=settings.clients,
             cloud_base=settings.cloud_base,
             archive=id,
+            shared=settings.is_server,
         )
 
     opened = _Opened(settings)

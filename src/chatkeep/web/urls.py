@@ -53,6 +53,7 @@ urlpatterns = [
     path("connect/", connecting.choose, name="connect-choose"),
     path("connect/folder/", connecting.folder, name="connect-folder"),
     path("connect/to/<str:provider>/", connecting.cloud, name="connect-cloud"),
+    path("connect/server/<str:provider>/", connecting.server, name="connect-server"),
     path("connect/return", connecting.come_back, name="connect-return"),
     path("connect/step/<str:uid>/", connecting.step, name="connect-step"),
     path("connect/step/<str:uid>/do", connecting.act, name="connect-do"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -34,17 +36,102 @@ ACTIONS = {
 """For each trouble the one thing to do, and its words; for all others: ask again."""
 
 
+@dataclass(frozen=True)
+class Field:
+    """One setting of a server, as its form asks for it."""
+
+    label: str
+    help: str = ""
+    kind: str = "text"
+    example: str = ""
+    value: str = ""
+    is_needed: bool = True
+
+    def filled(self, value: str) -> Field:
+        """The same with what was typed."""
+        return replace(self, value=value or self.value)
+
+
+SERVERS: dict[str, dict[str, Field]] = {
+    "webdav": {
+        "address": Field(
+            "Address of the folder",
+            "It is made if it is not there. Nextcloud shows its own under Files, Settings, WebDAV; add a folder.",
+            "url",
+            "https://cloud.example/remote.php/dav/files/me/Chatkeep",
+        ),
+        "user": Field("User name"),
+        "password": Field("Password", "Where the server makes passwords for single apps, use one.", "password"),
+    },
+    "s3": {
+        "address": Field("Address of the service", "", "url", "https://s3.eu-central-1.amazonaws.com"),
+        "bucket": Field("Bucket", "It must be there."),
+        "access_key": Field(
+            "Access key", "One that may read, write, list and delete below the folder, and nothing else."
+        ),
+        "secret_key": Field("Secret key", "", "password"),
+        "region": Field("Region", is_needed=False, value="us-east-1"),
+        "folder": Field("Folder", "What the names of our objects begin with.", is_needed=False, value="Chatkeep"),
+    },
+}
+
+
 @require_GET
 def choose(request: HttpRequest) -> HttpResponse:
     """Where copies can go."""
-    clouds = [kind for kind in providers.providers() if kind.signs_in]
-    return render(request, "pages/connect.html", {"clouds": clouds})
+    known = providers.providers()
+    # Where several people share this Chatkeep nobody may name its folders, or servers that it can reach.
+    servers = [] if held.installation(request).shared else [kind for kind in known if kind.name in SERVERS]
+    return render(
+        request, "pages/connect.html", {"clouds": [kind for kind in known if kind.signs_in], "servers": servers}
+    )
 
 
 @require_GET
 def folder(request: HttpRequest) -> HttpResponse:
     """The form for a folder of this computer."""
+    _not_shared(request)
     return render(request, "pages/connect_folder.html")
+
+
+@sensitive_post_parameters("password", "secret_key", "passphrase")
+@require_http_methods(["GET", "POST"])
+def server(request: HttpRequest, provider: str) -> HttpResponseBase:
+    """The form for a server with an address and a password of its own; then what was connected there."""
+    _not_shared(request)
+    if provider not in SERVERS:
+        raise NotFound("There is no such kind of server.")
+    kind = providers.provider(provider)
+    before = _before(request, request.POST.get("reconnects") or request.GET.get("reconnects") or "")
+    fields = {name: field for name, field in SERVERS[provider].items() if before is None or name in kind.secrets}
+    context = {"kind": kind, "fields": fields, "before": before}
+    if request.method == "GET":
+        return render(request, "pages/connect_server.html", context)
+    given = {name: request.POST.get(name, "").strip() for name in fields}
+    try:
+        if absent := [fields[name].label for name in kind.needs if name in fields and not given[name]]:
+            raise WrongUse(f"Something is missing: {', '.join(absent)}.")
+        if before is not None:
+            here = held.installation(request)
+            return redirect("place", connecting.change_secrets(before, given, installation=here).name)
+        made = connecting.connect(
+            provider,
+            given,
+            installation=held.installation(request),
+            name=request.POST.get("name", "").strip(),
+            passphrase=request.POST.get("passphrase", ""),
+        )
+    except ChatkeepError as error:
+        kept = {name: value for name, value in request.POST.items() if name not in (*kind.secrets, "passphrase")}
+        shown = {name: field.filled(str(kept.get(name, ""))) for name, field in fields.items()}
+        context |= {"fields": shown, "called": kept.get("name", ""), "error": error}
+        return render(request, "pages/connect_server.html", context, status=400)
+    return render(request, "pages/connected.html", {"made": made, "kit": kit_of(made) if made.recovery_key else ""})
+
+
+def _not_shared(request: HttpRequest) -> None:
+    if held.installation(request).shared:
+        raise NotFound("There is no such page here.")
 
 
 @sensitive_post_parameters("client_secret")
@@ -219,6 +306,8 @@ def _finish(request: HttpRequest, row: Consent) -> HttpResponse:
 def reconnect(request: HttpRequest, name: str) -> HttpResponseBase:
     """Ask for a new sign-in for a place, with the app it has."""
     connection = held.connection(request, name)
+    if connection.provider in SERVERS:
+        return redirect(f"{reverse('connect-server', args=[connection.provider])}?reconnects={connection.uid}")
     row = consenting.begin(
         connection.provider,
         installation=held.installation(request),

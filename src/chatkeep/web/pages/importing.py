@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatkeep import example
-from chatkeep.errors import WrongUse
+from chatkeep.errors import Refused, WrongUse
 from chatkeep.web import held
 from chatkeep.web.held import archive
 
@@ -21,7 +21,11 @@ def imports(request: HttpRequest) -> HttpResponseBase:
     """The page to drop exports on; a form that was sent becomes a job."""
     if request.method == "POST":
         return _begin(request)
-    return render(request, "pages/import.html", {"receipts": archive(request).receipts()[:20]})
+    return render(
+        request,
+        "pages/import.html",
+        {"receipts": archive(request).receipts()[:20], "shared": held.installation(request).shared},
+    )
 
 
 def _begin(request: HttpRequest) -> HttpResponseBase:
@@ -29,6 +33,8 @@ def _begin(request: HttpRequest) -> HttpResponseBase:
     files = request.FILES.getlist("files")
     if files:
         return redirect("run", _enqueue(request, [str(path) for path in _stage(request, files)], uploaded=True))
+    if given and held.installation(request).shared:
+        raise Refused("Files of the server cannot be named here.", hint="Choose the export on your own device.")
     if given:
         path = Path(given).expanduser()
         if not path.exists():

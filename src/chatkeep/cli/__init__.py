@@ -47,6 +47,7 @@ _COMMANDS = {
     "doctor": ("chatkeep.cli.status:doctor", "Look for what is wrong on this machine."),
     "serve": ("chatkeep.cli.serving:serve", "Open the app in the browser."),
     "worker": ("chatkeep.cli.serving:worker", "Do what is scheduled, without the app in the browser."),
+    "mcp": ("chatkeep.cli.assisting:mcp", "Let an assistant search and read the archive."),
     "link": ("chatkeep.cli.serving:link", "Print a new link into the app that is running."),
     "server": ("chatkeep.cli.operating:server", "Care for a server that many people use."),
     "completion": ("chatkeep.cli.completion:completion", "Print the completion script of a shell."),

@@ -68,10 +68,16 @@ def list_tokens(over: bool, as_json: bool) -> None:
 )
 @click.option("--user", default="", metavar="EMAIL", help="On a server: whose it is.")
 @click.option("--service", is_flag=True, help="On a server: it acts for the users that it names.")
-@click.option("--per-minute", type=click.IntRange(1), default=0, help="How many requests it may make in a minute.")
+@click.option("--per-minute", type=click.IntRange(1), default=None, help="How many requests it may make in a minute.")
 @options.as_json
 def add(
-    name: str, scopes: tuple[str, ...], days: int | None, user: str, service: bool, per_minute: int, as_json: bool
+    name: str,
+    scopes: tuple[str, ...],
+    days: int | None,
+    user: str,
+    service: bool,
+    per_minute: int | None,
+    as_json: bool,
 ) -> None:
     """Make a token for a program, named after it. It is shown this once."""
     from chatkeep.cli import rooms
@@ -82,7 +88,7 @@ def add(
 
     ends = datetime.now(UTC) + timedelta(days=days) if days else None
     text, row = kept.add(
-        name, scopes, expires_at=ends, per_minute=per_minute, **_whose(app.settings.is_server, user, service)
+        name, scopes, expires_at=ends, per_minute=per_minute or 0, **_whose(app.settings.is_server, user, service)
     )
     if as_json:
         write_json({**_shown(row), "token": text})

@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         people, and `home` is the folder of attachments that all machines share.
     public_url: the address that people know, "https://chats.example", without a slash at its end.
     trusted_proxy: whether a proxy in front says truly who asks, and over what. web_processes: how many answer.
+    webhook_networks: of our own that webhooks may lead to, "10.1.2.0/24"; all others of this machine are refused.
 
     metrics_token: with it in a request, /metrics answers; "" for not at all. metrics_port: where it answers programs of
         this machine without one; 0 for nowhere.
@@ -67,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notify_ntfy: str = ""
     notify_webhook: str = ""
     notify_ping: str = ""
+    webhook_networks: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -121,6 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             notify_ntfy=found.get("CHATKEEP_NOTIFY_NTFY", "").strip(),
             notify_webhook=found.get("CHATKEEP_NOTIFY_WEBHOOK", "").strip(),
             notify_ping=found.get("CHATKEEP_NOTIFY_PING", "").strip(),
+            webhook_networks=_networks(found.get("CHATKEEP_WEBHOOK_NETWORKS", "")),
         )
         if made.is_server:
             _refuse_what_is_unsafe_for_many(made)
@@ -249,6 +252,18 @@ def _port(given: str) -> int:
     if not given.isdecimal() or not 0 <= int(given) < 65536:
         raise WrongUse("CHATKEEP_PORT is not a port number.", hint="Give a number from 0 to 65535; 0 takes a free one.")
     return int(given)
+
+
+def _networks(given: str) -> tuple[str, ...]:
+    from ipaddress import ip_network
+
+    try:
+        return tuple(str(ip_network(name)) for name in _names(given))
+    except ValueError:
+        raise WrongUse(
+            "CHATKEEP_WEBHOOK_NETWORKS is no list of networks.",
+            hint="Write them like 10.1.2.0/24, separated by commas.",
+        ) from None
 
 
 def _names(given: str) -> list[str]:

@@ -13,7 +13,7 @@ from django.urls import ResolverMatch, URLResolver
 from django.urls.resolvers import RegexPattern
 from django.views.decorators.csrf import csrf_exempt
 
-from chatkeep.api import behalf, once, problems, rates, tokens
+from chatkeep.api import behalf, house, once, problems, rates, tokens
 from chatkeep.api.problems import ApiError
 from chatkeep.api.tokens import Access
 
@@ -80,7 +80,8 @@ def _answer(request: HttpRequest) -> HttpResponseBase:
         return response
 
     if request.method == "POST" and "Idempotency-Key" in request.headers:
-        return once.once(access.token, request, body, do)
+        safe = house.means().installation_of(request.access.archive_id).safe  # type: ignore[attr-defined]
+        return once.once(access.token, request, body, safe, do)
     return do()
 
 

@@ -69,7 +69,10 @@ class Known(models.Model):
 
 
 class Answer(models.Model):
-    """What was answered to a request with an Idempotency-Key. status 0: the request is at work."""
+    """What was answered to a request with an Idempotency-Key. status 0: the request is at work.
+
+    body: sealed, as it may hold a secret that is shown once.
+    """
 
     token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="answers")
     key = models.CharField(max_length=255)
@@ -84,6 +87,10 @@ class Answer(models.Model):
 
     def __str__(self) -> str:
         return str(self.key)
+
+    def place(self, field: str) -> str:
+        """What a sealed value of this row is bound to."""
+        return f"answer {self.request_hash} {field}"
 
 
 class Webhook(models.Model):
@@ -108,6 +115,10 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return str(self.url)
+
+    def place(self, field: str) -> str:
+        """What a sealed value of this row is bound to."""
+        return f"webhook {self.uid} {field}"
 
 
 class Delivery(models.Model):

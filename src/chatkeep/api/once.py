@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from chatkeep.api.models import Answer
 from chatkeep.api.problems import ApiError
+from chatkeep.connections.safe import Safe
 
 KEPT = timedelta(hours=24)
 LONGEST_WORK = timedelta(minutes=2)
@@ -19,7 +20,9 @@ LONGEST_KEY = 255
 _KEPT_HEADERS = ("Content-Type", "ETag", "Location")
 
 
-def once(token: int, request: HttpRequest, body: bytes, do: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+def once(
+    token: int, request: HttpRequest, body: bytes, safe: Safe, do: Callable[[], HttpResponseBase]
+) -> HttpResponseBase:
     """Do it, unless it was done under the same key: then the answer it had.
 
     What may go better the next time (429, and what begins with 5) is not kept.
@@ -30,7 +33,7 @@ def once(token: int, request: HttpRequest, body: bytes, do: Callable[[], HttpRes
         raise ApiError(400, f"An Idempotency-Key has 1 to {LONGEST_KEY} printable signs.")
     row = _begin(token, key, _hash(request, body))
     if row.status:
-        return _again(row)
+        return _again(row, safe)
     try:
         response = do()
     except BaseException:
@@ -41,7 +44,9 @@ def once(token: int, request: HttpRequest, body: bytes, do: Callable[[], HttpRes
     else:
         headers = {name: response[name] for name in _KEPT_HEADERS if response.has_header(name)}
         Answer.objects.filter(pk=row.pk).update(
-            status=response.status_code, headers=headers, body=bytes(response.content)
+            status=response.status_code,
+            headers=headers,
+            body=safe.seal(bytes(response.content), place=row.place("body")),
         )
     return response
 
@@ -84,5 +89,6 @@ def _begin(token: int, key: str, request_hash: str) -> Answer:
     )
 
 
-def _again(row: Answer) -> HttpResponse:
-    return HttpResponse(bytes(row.body), status=row.status, headers={**row.headers, "Idempotent-Replayed": "true"})
+def _again(row: Answer, safe: Safe) -> HttpResponse:
+    body = safe.unseal(bytes(row.body), place=row.place("body"))
+    return HttpResponse(body, status=row.status, headers={**row.headers, "Idempotent-Replayed": "true"})

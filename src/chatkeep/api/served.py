@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from ninja import NinjaAPI
 from ninja.operation import Operation
 
-from chatkeep.api.routes import about, attachments, conversations, jobs
+from chatkeep.api.routes import about, attachments, conversations, jobs, webhooks
 
 
 class Api(NinjaAPI):
@@ -27,7 +27,7 @@ class Api(NinjaAPI):
 def api() -> Api:
     """The one of this process."""
     made = Api(title="Chatkeep", docs_url=None, openapi_url=None, urls_namespace="chatkeep-api")
-    for module in (conversations, attachments, jobs, about):
+    for module in (conversations, attachments, jobs, about, webhooks):
         made.add_router("", module.router)
     return made
 

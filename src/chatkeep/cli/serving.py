@@ -55,6 +55,7 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
     from chatkeep.cli.output import count, say, write_json
 
     app = rooms.App()
+    from chatkeep.api.messenger import Messenger
     from chatkeep.jobs.means import means_of
     from chatkeep.jobs.workshop import workshop
     from chatkeep.watching.eyes import Eyes
@@ -63,13 +64,17 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
         works = workshop(means, threads=slots or 0)
         if once:
             done = works.once()
+            Messenger(means, networks=app.settings.webhook_networks).tick()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
             return
         eyes = Eyes(app.settings, works=works.lives)
+        messenger = Messenger(means, networks=app.settings.webhook_networks)
         works.start()
+        messenger.start()
         eyes.open()
         say("Working. Ctrl-C ends it.")
         _wait_for_the_end()
+        messenger.stop()
         works.stop()
         eyes.close()
 

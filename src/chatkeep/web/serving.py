@@ -58,6 +58,7 @@ def _serve_one(settings: Settings, *, open_browser: bool) -> None:
     from chatkeep.connections import start
 
     start.start(settings.home)
+    from chatkeep.api.messenger import Messenger
     from chatkeep.jobs.workshop import workshop
     from chatkeep.watching.eyes import Eyes
     from chatkeep.web import held
@@ -66,11 +67,14 @@ def _serve_one(settings: Settings, *, open_browser: bool) -> None:
     works = workshop(held.means())
     eyes = Eyes(settings, works=works.lives, conflicts=held.open_conflicts)
     eyes.open()
+    messenger = Messenger(held.means(), networks=settings.webhook_networks)
     works.start()
+    messenger.start()
     try:
         _announce(settings, listener.getsockname()[1], open_browser=open_browser)
         _answer(listener)
     finally:
+        messenger.stop()
         works.stop()
         eyes.close()
 

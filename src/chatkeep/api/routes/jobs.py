@@ -21,7 +21,7 @@ from chatkeep.api.problems import ApiError
 from chatkeep.api.routes.frame import BACKUP, EXPORT, READ, RESTORE, WRITE, Asked, archive_of, raw_answer
 from chatkeep.api.values import Number
 from chatkeep.connections import opening
-from chatkeep.errors import NotFound
+from chatkeep.errors import NotFound, WrongUse
 from chatkeep.exporters import Customisation
 from chatkeep.jobs import queue
 from chatkeep.jobs.models import Job
@@ -39,7 +39,7 @@ def export(request: Asked, response: HttpResponse, wanted: values.ExportWanted) 
     given = wanted.selection.model_dump(exclude_none=True)
     selection = msgspec.convert(given, Selection)
     options = wanted.options.model_dump()
-    made = Customisation(**{**options, "redact": tuple(options["redact"])})
+    made = _made(options)
     if not archive.count(selection):
         raise ApiError(409, "No conversation fits the selection.", hint="Widen it.")
     arguments = {
@@ -71,6 +71,13 @@ def restore(request: Asked, response: HttpResponse, wanted: values.RestoreWanted
         "dry_run": wanted.dry_run,
     }
     return _accepted(request, response, "restore", connection.subject, arguments)
+
+
+def _made(options: dict[str, Any]) -> Customisation:
+    try:
+        return Customisation(**{**options, "redact": tuple(options["redact"])})
+    except WrongUse as error:  # the shape is right, and this machine knows no such zone
+        raise ApiError(409, error.what, hint=error.hint) from None
 
 
 def _accepted(request: Asked, response: HttpResponse, kind: str, subject: str, arguments: Mapping[str, Any]) -> Any:

@@ -123,3 +123,14 @@ def test_commands_that_speak_to_no_provider_do_not_load_http() -> None:
     asked = "import sys, chatkeep.providers; print('httpx2' in sys.modules, 'authlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_server_that_cannot_prove_who_it_is_is_told_apart_from_no_network(cloud: Cloud) -> None:
+    for base, told in (
+        (f"https://127.0.0.1:{cloud.front.tls_port}", "cannot prove"),
+        ("https://127.0.0.1:9", "reached"),
+    ):
+        with pytest.raises(Unavailable, match=told) as raised:
+            Http(Endpoints(base), silence_s=5).request("GET", f"{HERE}/a", authorised=False)
+        assert raised.value.hint
+    assert cloud.fake.seen == []

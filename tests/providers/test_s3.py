@@ -140,6 +140,22 @@ def test_what_a_code_means(says: tuple[_Says, S3], status: int, code: str, error
     assert not any(secret in str(raised.value) for secret in KEYS.values())
 
 
+@pytest.mark.parametrize(("asked", "wait_s"), [("", 5.0), ("37", 37.0), ("90000", 3600.0), ("soon", 5.0)])
+def test_the_pause_that_a_service_asks_for_is_kept(says: tuple[_Says, S3], asked: str, wait_s: float) -> None:
+    fake, storage = says
+    headers = {"content-type": "application/xml"} | ({"retry-after": asked} if asked else {})
+    fake.response = Response(503, headers, b"<Error><Code>SlowDown</Code></Error>")
+    with pytest.raises(SlowDown) as raised:
+        storage.get("a")
+    assert raised.value.wait_s == wait_s
+
+
+def test_a_service_that_cannot_prove_who_it_is_is_told_apart_from_no_network(says: tuple[_Says, S3]) -> None:
+    with Front([_Says()]) as front, pytest.raises(Unavailable, match="cannot prove") as raised:
+        S3(f"https://127.0.0.1:{front.tls_port}", bucket="kept", **KEYS)
+    assert "sign in first" in raised.value.hint
+
+
 def test_a_page_in_place_of_the_service_is_no_object(says: tuple[_Says, S3]) -> None:
     fake, storage = says
     fake.response = Response(200, {"content-type": "text/html"}, b"<html>sign in to the hotel")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -315,6 +316,23 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
+UNTRUSTED = "What answers in the provider's place cannot prove who it is, so nothing was sent."
+WHY_UNTRUSTED = (
+    "A network that wants you to sign in first does this, a clock that is far off, or somebody in between. Try another "
+    "network, and look at the date and time of this machine."
+)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether an error comes from a certificate that could not be verified, however deep it lies."""
+    found: BaseException | None = error
+    for _ in range(10):
+        if isinstance(found, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(found):
+            return True
+        found = found and (found.__cause__ or found.__context__ or getattr(found, "reason", None))
+    return False
+
+
 def _whole(chunks: Iterator[bytes], cap: int) -> bytes:
     body = bytearray()
     for chunk in chunks:
@@ -342,6 +360,8 @@ def _translated() -> Iterator[None]:
     except httpx2.TimeoutException as error:
         raise Unavailable("The provider did not answer in time.") from error
     except httpx2.ConnectError as error:
+        if is_untrusted(error):
+            raise Unavailable(UNTRUSTED, hint=WHY_UNTRUSTED) from error
         raise Unavailable("The provider cannot be reached.", hint="Check the connection to the internet.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise Unavailable("The connection to the provider broke off.") from error

@@ -27,7 +27,7 @@ from chatkeep.errors import (
     Unavailable,
     WrongUse,
 )
-from chatkeep.providers.http import Endpoints, Gate
+from chatkeep.providers.http import UNTRUSTED, WHY_UNTRUSTED, Endpoints, Gate, Response, is_untrusted, retry_after
 from chatkeep.providers.provider import Means, Provider
 from chatkeep.storage import StoredObject, Traits, check_name, check_put, check_range
 
@@ -48,6 +48,7 @@ _SIGN_IN = {
 }
 _FULL = {"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "XAmzQuotaExceeded"}
 _BUSY = {"SlowDown", "ServiceUnavailable", "RequestLimitExceeded", "TooManyRequests", "Throttling"}
+_PAUSE_S = 5.0  # where the service does not say how long
 _LATER = {"InternalError", "RequestTimeout", "OperationAborted", "XMinioServerNotInitialized"}
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"}
 
@@ -113,15 +114,18 @@ class S3:
         try:
             yield
         except S3Error as error:
-            raise self._wrong(str(error.code), what) from None  # its text names the address and the key
-        except (MinioException, HTTPError, OSError):
+            # Its text names the address and the key.
+            raise self._wrong(str(error.code), what, asked_s=_pause(error.response.headers)) from None
+        except (MinioException, HTTPError, OSError) as error:
+            if is_untrusted(error):
+                raise Unavailable(UNTRUSTED, hint=WHY_UNTRUSTED) from None
             raise Unavailable("The S3 service cannot be reached, or broke off.") from None
         except ParseError:
             raise Unavailable("Something else answered in the place of the S3 service.") from None
         except ValueError:
             raise Refused(f"The S3 service takes no such name or setting ({what}).") from None
 
-    def _wrong(self, code: str, what: str) -> ChatkeepError:
+    def _wrong(self, code: str, what: str, *, asked_s: float | None = None) -> ChatkeepError:
         """The error that a code of S3 means here."""
         if code in _GONE:
             return NotFound(f"{what} is not there.")
@@ -130,7 +134,8 @@ class S3:
         if code in _FULL:
             return QuotaFull("There is no space left in the bucket.")
         if code in _BUSY:
-            return SlowDown("The S3 service asks for a pause.", wait_s=self._gate.close_for(5.0))
+            wait_s = self._gate.close_for(_PAUSE_S if asked_s is None else asked_s)
+            return SlowDown("The S3 service asks for a pause.", wait_s=wait_s)
         if code in _LATER:
             return Unavailable(f"The S3 service could not do it at present ({code}).")
         if code in _DAMAGED:
@@ -299,6 +304,11 @@ def _open(settings: Mapping[str, str], new: bool, means: Means | None) -> S3:
         folder=settings.get("folder", FOLDER_NAME).strip("/"),
         gate=means.gate if means else None,
     )
+
+
+def _pause(headers: Mapping[str, str]) -> float | None:
+    """The pause that the service asks for [s]; None if it does not say how long."""
+    return retry_after(Response(503, {"retry-after": headers.get("Retry-After") or ""}, b""))
 
 
 S3_PROVIDER = Provider(

@@ -21,6 +21,18 @@ SHORTEST_KEY, FEWEST_CHARACTERS = 32, 12
 _CLIENT_ID = re.compile(r"CHATKEEP_([A-Z0-9_]+)_CLIENT_ID")
 
 
+class SignInElsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """Where people sign in with an account that they have elsewhere (OpenID Connect). name: as the button says it."""
+
+    issuer: str
+    client_id: str
+    client_secret: str
+    name: str
+
+    def __repr__(self) -> str:
+        return f"SignInElsewhere({self.issuer!r})"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one run. Everything has a default that works on a laptop.
 
@@ -39,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: the address that people know, "https://chats.example", without a slash at its end.
     trusted_proxy: whether a proxy in front says truly who asks, and over what. web_processes: how many answer.
     webhook_networks: of our own that webhooks may lead to, "10.1.2.0/24"; all others of this machine are refused.
+    smtp_url, mail_from: how mail is sent, "smtp://user:password@host:587", and in whose name; "" sends none.
+    oidc: where people may sign in with an account that they have elsewhere.
+    most_bytes, most_attachment_bytes, most_connections: what each person may keep; 0 for as much as they like.
 
     metrics_token: with it in a request, /metrics answers; "" for not at all. metrics_port: where it answers programs of
         this machine without one; 0 for nowhere.
@@ -69,6 +84,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notify_webhook: str = ""
     notify_ping: str = ""
     webhook_networks: tuple[str, ...] = ()
+    smtp_url: str = ""
+    mail_from: str = ""
+    oidc: SignInElsewhere | None = None
+    most_bytes: int = 0
+    most_attachment_bytes: int = 0
+    most_connections: int = 0
 
     @property
     def counts(self) -> bool:
@@ -124,6 +145,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             notify_webhook=found.get("CHATKEEP_NOTIFY_WEBHOOK", "").strip(),
             notify_ping=found.get("CHATKEEP_NOTIFY_PING", "").strip(),
             webhook_networks=_networks(found.get("CHATKEEP_WEBHOOK_NETWORKS", "")),
+            smtp_url=_smtp_url(found.get("CHATKEEP_SMTP_URL", "")),
+            mail_from=found.get("CHATKEEP_MAIL_FROM", "").strip(),
+            oidc=_oidc(found),
+            most_bytes=_most(found, "CHATKEEP_MOST_BYTES"),
+            most_attachment_bytes=_most(found, "CHATKEEP_MOST_ATTACHMENT_BYTES"),
+            most_connections=_most(found, "CHATKEEP_MOST_CONNECTIONS"),
         )
         if made.is_server:
             _refuse_what_is_unsafe_for_many(made)
@@ -160,6 +187,38 @@ def _public_url(given: str) -> str:
             hint="Give the address that people type, without a path: https://chats.example.",
         )
     return url
+
+
+def _smtp_url(given: str) -> str:
+    url = given.strip()
+    if url and (urlsplit(url).scheme not in ("smtp", "smtps") or not urlsplit(url).hostname):
+        raise WrongUse(
+            "CHATKEEP_SMTP_URL is not that of a mail server.",
+            hint="It looks like smtp://user:password@mail.example:587, or smtps://… where TLS begins at once.",
+        )
+    return url
+
+
+def _oidc(found: Mapping[str, str]) -> SignInElsewhere | None:
+    issuer = found.get("CHATKEEP_OIDC_ISSUER", "").strip().rstrip("/")
+    if not issuer:
+        return None
+    address = urlsplit(issuer)
+    loopback = address.scheme == "http" and address.hostname in ("127.0.0.1", "localhost", "::1")
+    if not (loopback or address.scheme == "https") or not address.hostname:
+        raise WrongUse("CHATKEEP_OIDC_ISSUER is not an https address.", hint="Ask whoever runs the accounts for it.")
+    id, secret = (found.get(f"CHATKEEP_OIDC_CLIENT_{part}", "").strip() for part in ("ID", "SECRET"))
+    if not id or not secret:
+        raise WrongUse("CHATKEEP_OIDC_CLIENT_ID and CHATKEEP_OIDC_CLIENT_SECRET go with CHATKEEP_OIDC_ISSUER.")
+    name = found.get("CHATKEEP_OIDC_NAME", "").strip() or address.hostname
+    return SignInElsewhere(issuer=issuer, client_id=id, client_secret=secret, name=name)
+
+
+def _most(found: Mapping[str, str], name: str) -> int:
+    given = found.get(name, "")
+    if given and not (given.isdecimal() and len(given) < 19):
+        raise WrongUse(f"{name} is not a number.", hint="Leave it out for no limit.")
+    return int(given or 0)
 
 
 def _is_yes(given: str, name: str) -> bool:
@@ -221,7 +280,7 @@ def _clients(found: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     return {
         name.lower().replace("_", "-"): (client, found.get(f"CHATKEEP_{name}_CLIENT_SECRET", "").strip())
         for name, client in named.items()
-        if client
+        if client and name != "OIDC"
     }
 
 

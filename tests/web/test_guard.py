@@ -75,7 +75,7 @@ def test_strangers_see_nothing(stranger: Client, archive: Archive, pattern: URLP
         assert seen.status_code in (200, 403, *_WATCHED.get(str(pattern.name), ()))
     else:
         assert (seen.status_code, seen.headers["Location"]) == (302, "/sign-in/")
-        assert changed.status_code == 403
+        assert changed.status_code == 401
 
 
 def test_a_link_signs_in_once(stranger: Client, archive: Archive) -> None:

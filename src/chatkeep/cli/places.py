@@ -117,7 +117,12 @@ def rotate_secret(as_json: bool) -> None:
     app = rooms.App()
     from chatkeep.connections.rotating import replace_secret
 
-    number = replace_secret(app.secrets)
+    if app.settings.is_server:
+        from chatkeep.people.resealing import seal_anew
+
+        number = replace_secret(app.secrets, also=seal_anew)
+    else:
+        number = replace_secret(app.secrets)
     if as_json:
         write_json({"sealed": number})
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.db import models, transaction
 
@@ -18,18 +18,19 @@ SEALED: dict[type[models.Model], dict[str, str]] = {
 """Every sealed field there is, with the place its values are bound to."""
 
 
-def replace_secret(secrets: Secrets) -> int:
+def replace_secret(secrets: Secrets, *, also: Callable[[Safe], int] = lambda safe: 0) -> int:
     """Replace the secret of this installation and seal every value anew. How many values that were.
 
     The new secret is on disk beside the old one before anything is sealed with it, and the old one goes after all is
     sealed anew; a crash in between leaves both, and everything opens. A program that is running meanwhile reads the
     new secret by itself. With CHATKEEP_KEY that one is used, and the file goes.
+    also: seals what others keep, in the same transaction, and says how many that were.
     Raises Damaged when a value opens with none of the secrets; then the old ones stay.
     """
     secrets.begin_anew()
     safe = Safe(secrets)
     with transaction.atomic(durable=True):
-        number = sum(_seal_anew(row, field, place, safe) for row, field, place in _rows())
+        number = sum(_seal_anew(row, field, place, safe) for row, field, place in _rows()) + also(safe)
     secrets.drop_old()
     return number
 

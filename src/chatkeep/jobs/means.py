@@ -54,6 +54,12 @@ class Means:
         """What there is for one archive."""
         return Here(self, id)
 
+    def used(self, id: str) -> dict[str, int]:
+        """How much an archive's documents and attachments take [bytes], by the names of quotas."""
+        archive = self.archive_of(id)
+        attachments = sum(size for _, size in archive.held())
+        return {"bytes": archive.counts().bytes - attachments, "attachment_bytes": attachments}
+
     def changes(self) -> dict[str, int]:
         """The number of the last change of each archive that a schedule follows."""
         followed = Schedule.objects.filter(on=True, paused_for="", after_change__gt=0).order_by()

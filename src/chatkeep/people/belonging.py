@@ -42,6 +42,29 @@ def archives_of(user: User) -> list[str]:
     return list(Membership.objects.filter(user=user).values_list("archive", flat=True))
 
 
+def owned_by(user: User) -> list[str]:
+    """The archives that were made for somebody."""
+    return list(Membership.objects.filter(user=user, owns=True).values_list("archive", flat=True))
+
+
+def named(user: User, here: str) -> list[dict[str, object]]:
+    """The archives that somebody may see, as a chooser shows them: id, name, and whether it is the one of the page."""
+    found = []
+    for membership in Membership.objects.filter(user=user):
+        owner = Membership.objects.filter(archive=membership.archive, owns=True).select_related("user").first()
+        name = "Your own" if membership.owns else f"Shared by {owner.user}" if owner else "Shared"
+        found.append({"id": membership.archive, "name": name, "here": membership.archive == here})
+    return found
+
+
+def sign_out(user: User) -> None:
+    """End every session of somebody."""
+    from allauth.usersessions.models import UserSession  # brings allauth, which a laptop does not have loaded
+
+    for session in UserSession.objects.filter(user=user):
+        session.end()
+
+
 def new_archive(user: User) -> str:
     """Give somebody an archive of their own, and say its id."""
     return str(Membership.objects.create(user=user, archive=uuid.uuid4().hex).archive)

@@ -7,6 +7,7 @@ answer only to names they know (against DNS rebinding, on loopback too).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from chatkeep.connections.database import configured
 from chatkeep.connections.secret import read_secret
@@ -56,7 +57,7 @@ MIDDLEWARE = [
     "chatkeep.web.guard.Explained",
 ]
 AUTH_USER_MODEL = "people.User"
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [_HERE / "templates"],
@@ -70,6 +71,15 @@ TEMPLATES = [
     }
 ]
 DATABASES = {"default": configured(CHATKEEP.database_url, CHATKEEP.home)}
+if CHATKEEP.is_server:
+    # What accounts need, and a laptop does not: it is not even imported there.
+    from chatkeep.web import accounts
+
+    INSTALLED_APPS += accounts.APPS
+    MIDDLEWARE += accounts.MIDDLEWARE
+    TEMPLATES[0] |= {"APP_DIRS": True}
+    TEMPLATES[0]["OPTIONS"]["context_processors"] += accounts.CONTEXT
+    globals().update(accounts.settings(CHATKEEP))
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = CHATKEEP.zone
@@ -120,7 +130,10 @@ CONTENT_SECURITY_POLICY = {
         "media-src": ["'self'"],
         "connect-src": ["'self'"],
         "frame-src": ["'self'"],
-        "form-action": ["'self'"],
+        "form-action": [
+            "'self'",
+            *([accounts.origin(CHATKEEP.oidc.issuer)] if CHATKEEP.oidc and CHATKEEP.is_server else []),
+        ],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
     }

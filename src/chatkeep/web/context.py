@@ -7,6 +7,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from chatkeep.people.roles import may
+from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.runs import Shown, open_runs
 
 _PLACES = (
@@ -30,7 +32,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         for name, title, icon in _PLACES
     ]
     activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs(archive)
-    return {"rail": places, "activity": activity}
+    theirs = {"is_server": CHATKEEP.is_server, "operates": CHATKEEP.is_server and may(request.user, change=False)}
+    return {"rail": places, "activity": activity, **theirs}
 
 
 def _is_here(path: str, href: str) -> bool:

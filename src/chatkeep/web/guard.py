@@ -10,6 +10,7 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from chatkeep.errors import ChatkeepError, NotFound
 from chatkeep.people import belonging
@@ -17,7 +18,13 @@ from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.pages import errors
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
-OPEN_PATHS = ("/sign-in/", "/health", "/ready", "/metrics")
+OPEN_PATHS = (
+    "/sign-in/",
+    "/health",
+    "/ready",
+    "/metrics",
+    *(("/account/", "/invitation/") if CHATKEEP.is_server else ()),
+)
 API_PATH = "/api/"
 # A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.
 RETURN_PATH = "/connect/return"
@@ -83,8 +90,10 @@ class SignedIn:
         if request.user.is_authenticated or is_return or request.path.startswith(OPEN_PATHS):
             return self._handle(request)
         if request.method == "GET":
-            return redirect(reverse("sign-in"))
-        return errors.page(request, "You are not signed in.", "Open the link that chatkeep printed.", status=403)
+            wanted = f"?{urlencode({'next': request.get_full_path()})}" if CHATKEEP.is_server else ""
+            return redirect(reverse("account_login" if CHATKEEP.is_server else "sign-in") + wanted)
+        hint = "Sign in, then try it again." if CHATKEEP.is_server else "Open the link that chatkeep printed."
+        return errors.page(request, "You are not signed in.", hint, status=401)
 
 
 def _carry_over(request: HttpRequest) -> None:

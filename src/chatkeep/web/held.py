@@ -23,6 +23,7 @@ from chatkeep.jobs.means import Means, means_of
 from chatkeep.jobs.models import Job
 from chatkeep.jobs.run import Run
 from chatkeep.people import belonging
+from chatkeep.people.models import User
 from chatkeep.selection import Selection
 from chatkeep.web.configuration import CHATKEEP
 
@@ -79,6 +80,21 @@ def enqueue(request: HttpRequest, kind: str, subject: str = "", arguments: Mappi
 def holding(request: HttpRequest, kind: str, subject: str) -> AbstractContextManager[Run]:
     """Work on a subject of it now, before the page is answered. Raises Busy after 20 s."""
     return queue.holding(kind, subject, by=BY, wait_s=20, archive=_id(request))
+
+
+def person(request: HttpRequest) -> User:
+    """Whoever is signed in."""
+    return cast(belonging.Request, request).user
+
+
+def archive_id(request: HttpRequest) -> str:
+    """The archive that a page is about."""
+    return _id(request)
+
+
+def used(request: HttpRequest) -> dict[str, int]:
+    """How much its documents and attachments take [bytes], by the names of quotas."""
+    return means().used(_id(request))
 
 
 def _id(request: HttpRequest) -> str:

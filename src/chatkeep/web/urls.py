@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, URLResolver, path
 
+from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.pages import (
     activity,
     backups,
@@ -24,7 +25,7 @@ from chatkeep.web.pages import (
     watched,
 )
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("sign-in/", signing_in.explain, name="sign-in"),
     path("sign-in/<str:token>", signing_in.sign_in, name="sign-in-link"),
@@ -79,5 +80,11 @@ urlpatterns = [
     path("activity/<int:pk>/pause", activity.pause, name="run-pause"),
     path("activity/<int:pk>/resume", activity.resume, name="run-resume"),
 ]
+_LAPTOPS = ("sign-in", "sign-in-link")
+if CHATKEEP.is_server:
+    from chatkeep.web.server_urls import urlpatterns as of_server
+
+    # Before the others: people sign in with accounts there, and not by a link of the terminal.
+    urlpatterns = [*of_server, *(one for one in urlpatterns if getattr(one, "name", "") not in _LAPTOPS)]
 handler404 = errors.missing
 handler500 = errors.broken

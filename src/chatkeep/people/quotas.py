@@ -1,0 +1,94 @@
+"""How much each person may keep: documents, attachments, connections; by what all get, or they alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from django.conf import settings
+
+from chatkeep.connections.models import Connection
+from chatkeep.errors import QuotaFull
+from chatkeep.people.models import Membership, User
+
+WORDS = {
+    "bytes": ("conversations", "Delete some for good, or ask whoever runs this server for more room."),
+    "attachment_bytes": (
+        "attachments",
+        "Delete conversations that have many, or ask whoever runs this server for more room.",
+    ),
+    "connections": ("connected places", "Disconnect one, or ask whoever runs this server for more."),
+}
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of something is kept, and may be. most: 0 for no limit. is_size: whether it is counted in bytes."""
+
+    name: str
+    title: str
+    used: int
+    most: int
+    hint: str
+
+    @property
+    def is_size(self) -> bool:
+        return self.name != "connections"
+
+    @property
+    def left(self) -> int | None:
+        """How much more there may be; None for no limit."""
+        return max(0, self.most - self.used) if self.most else None
+
+    @property
+    def percent(self) -> int:
+        return min(100, round(100 * self.used / self.most)) if self.most else 0
+
+
+def defaults() -> dict[str, int]:
+    """What everybody may keep for whom nothing else was said; 0 for no limit."""
+    here = settings.CHATKEEP
+    return {name: getattr(here, f"most_{name}") for name in WORDS}
+
+
+def of(user: User, used: Mapping[str, int]) -> list[Quota]:
+    """How somebody stands, given what their own archive holds: "bytes", "attachment_bytes"."""
+    counted = {**used, "connections": connections_of(user)}
+    given = defaults()
+    found = []
+    for name, (title, hint) in WORDS.items():
+        own = getattr(user, f"most_{name}")
+        most = given[name] if own is None else own
+        found.append(Quota(name=name, title=title, used=counted.get(name, 0), most=most, hint=hint))
+    return found
+
+
+def connections_of(user: User) -> int:
+    """How many places the archives that somebody owns are connected to."""
+    owned = Membership.objects.filter(user=user, owns=True).values("archive")
+    return Connection.objects.filter(archive__in=owned).count()
+
+
+def owner_of(archive: str) -> User | None:
+    """Whose limits an archive counts for; None on a laptop, where there are none."""
+    found = Membership.objects.filter(archive=archive, owns=True).select_related("user").first()
+    return found.user if found and settings.CHATKEEP.is_server else None
+
+
+def check(archive: str, used: Mapping[str, int], *, more: Mapping[str, int]) -> None:
+    """Refuse what would go over a limit. more: how much would be added, by the name of the quota.
+
+    Raises QuotaFull, which says what is used, what is allowed and what can be done.
+    """
+    user = owner_of(archive)
+    if user is None:
+        return
+    for quota in of(user, used):
+        wanted = more.get(quota.name, 0)
+        if quota.left is not None and wanted > quota.left:
+            raise QuotaFull(f"There is no room for this: {_said(quota)}", hint=quota.hint)
+
+
+def _said(quota: Quota) -> str:
+    if not quota.is_size:
+        return f"{quota.used:,} of {quota.most:,} {quota.title} are there."
+    return f"{quota.used / 1e6:,.1f} of {quota.most / 1e6:,.1f} MB of {quota.title} are used."

@@ -30,23 +30,28 @@ _KEEPS = [
 @click.command()
 @options.connection_name
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--remember", is_flag=True, help="Keep by these numbers from now on, by itself too.")
 @click.option("--all-devices", is_flag=True, help="Judge the backups of other machines too, not only of this one.")
 @options.as_json
-def tidy(name: str, dry_run: bool, all_devices: bool, as_json: bool, **keep: int | None) -> int:
+def tidy(name: str, dry_run: bool, remember: bool, all_devices: bool, as_json: bool, **keep: int | None) -> int:
     """Forget old backups, and remove what no backup needs.
 
     The newest backup of each machine stays, whatever you say, and so does everything younger than two days. What
-    nothing needs is removed a day after it was found. It also happens by itself after backups, now and then.
+    nothing needs is removed a day after it was found. It also happens by itself after backups, now and then, by the
+    numbers that were given with --remember.
     """
     from chatkeep.cli import progress, rooms
     from chatkeep.cli.backing_up import both
     from chatkeep.cli.output import write_json
 
     app = rooms.App()
+    from chatkeep.connections import opening
     from chatkeep.jobs import kinds
 
     policy = {rule: count for rule, count in keep.items() if count is not None}
     connection = app.connection(name)
+    if remember:
+        opening.note_retention(connection, policy)
     with app.holding("tidy", connection.subject) as run, app.archive() as archive, app.place(connection) as place:
         means = kinds.Means.alone(archive, app.installation)
         with progress.shown(as_json=as_json) as told:

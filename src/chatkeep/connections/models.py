@@ -56,6 +56,7 @@ class Connection(models.Model):
     master_key: of the vault, sealed, so that a passphrase is asked for once and scrypt is paid once.
     backed_up, checked, drilled: the last reports, as `operations` gives them.
     backed_up_change: the number of the archive's last change that is in the last backup.
+    retention: which backups stay there, fields of `chatkeep.vault.Policy` that somebody set; None for the usual.
     trouble: why the last run failed, "" when it did not.
     """
 
@@ -85,6 +86,7 @@ class Connection(models.Model):
     checked = models.JSONField(null=True, default=None)
     drilled_at = models.DateTimeField(null=True, default=None)
     drilled = models.JSONField(null=True, default=None)
+    retention = models.JSONField(null=True, default=None)
     trouble = models.CharField(max_length=500, blank=True, default="")
 
     class Meta:

@@ -19,7 +19,7 @@ from chatkeep.connections.models import Connection, Consent, Device
 from chatkeep.errors import Busy, ChatkeepError, NotFound, SignInAgain, Stopped, WrongUse
 from chatkeep.providers import Access, Client, Endpoints, Gate, Means
 from chatkeep.storage import Counting, Retrying, Storage
-from chatkeep.vault import MasterKey, Vault, open_with_master_key
+from chatkeep.vault import MasterKey, Policy, Vault, open_with_master_key
 
 MASTER_KEY = "master key"
 VAULT = "vault"
@@ -189,6 +189,17 @@ def note_backup(connection: Connection, report: Any, *, change: int) -> None:
     Connection.objects.filter(pk=connection.pk).update(
         backed_up_at=timezone.now(), backed_up=report, backed_up_change=change, trouble=trouble
     )
+
+
+def note_retention(connection: Connection, policy: Mapping[str, int]) -> None:
+    """Remember which backups stay at a place: fields of `Policy`, in the place of those that were set before.
+
+    Raises WrongUse for numbers that mean nothing.
+    """
+    kept = {**(connection.retention or {}), **policy}
+    msgspec.convert(kept, Policy)
+    Connection.objects.filter(pk=connection.pk).update(retention=kept)
+    connection.retention = kept
 
 
 def note_check(connection: Connection, report: Any) -> None:

@@ -54,7 +54,7 @@ def back_up(place: opening.Place, means: Means, *, progress: Progress) -> Backup
         progress=progress,
     )
     if asking.tidies_by_itself(here.id):
-        report = operations.tidy_if_due(report, place.vault, host=here.host, progress=progress)
+        report = operations.tidy_if_due(report, place.vault, host=here.host, policy=_policy(place), progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(report), change=change)
     return report
 
@@ -62,10 +62,18 @@ def back_up(place: opening.Place, means: Means, *, progress: Progress) -> Backup
 def tidy(
     place: opening.Place, means: Means, *, progress: Progress, policy: Mapping[str, int] | None = None, **wanted: bool
 ) -> TidyReport:
-    """Tidy the vault of a place that is open. policy: fields of `Policy`; wanted: all_devices, dry_run."""
+    """Tidy the vault of a place that is open. wanted: all_devices, dry_run.
+
+    policy: fields of `Policy` that stand in the place of those that were set for it.
+    """
     here = means.of(place.connection.archive)
-    chosen = msgspec.convert(policy or {}, Policy)
+    chosen = _policy(place, policy)
     return operations.tidy(place.vault, host=here.host, policy=chosen, progress=progress, **wanted)
+
+
+def _policy(place: opening.Place, instead: Mapping[str, int] | None = None) -> Policy:
+    """Which backups stay at a place."""
+    return msgspec.convert({**(place.connection.retention or {}), **(instead or {})}, Policy)
 
 
 def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, progress: Progress) -> SyncReport:
@@ -83,7 +91,7 @@ def sync(place: opening.Place, means: Means, *, accept_deletions: bool = False, 
     )
     saved = report.backup
     if asking.tidies_by_itself(here.id):
-        saved = operations.tidy_if_due(saved, place.vault, host=here.host, progress=progress)
+        saved = operations.tidy_if_due(saved, place.vault, host=here.host, policy=_policy(place), progress=progress)
     opening.note_backup(place.connection, msgspec.to_builtins(saved), change=report.change)
     return report
 

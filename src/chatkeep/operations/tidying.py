@@ -41,16 +41,18 @@ def tidy(
     )
 
 
-def tidy_if_due(report: BackupReport, vault: Vault, *, host: str, progress: Progress = quiet) -> BackupReport:
+def tidy_if_due(
+    report: BackupReport, vault: Vault, *, host: str, policy: Policy | None = None, progress: Progress = quiet
+) -> BackupReport:
     """The report of a backup, after the vault was tidied if there was enough to tidy.
 
     That somebody else works on the vault, or that it cannot be reached any more, is no problem of the backup: the next
     one tries again. What cannot be read in the vault is.
     """
-    if not vault.needs_tidying(host=host):
+    if not vault.needs_tidying(host=host, policy=policy):
         return report
     try:
-        problems = tidy(vault, host=host, progress=progress).problems
+        problems = tidy(vault, host=host, policy=policy, progress=progress).problems
     except ChatkeepError:
         return report
     return msgspec.structs.replace(report, problems=[*report.problems, *problems])

@@ -126,6 +126,11 @@ class Shown:
             facts += [(name, "is no export that Chatkeep knows; it stays") for name in self.report.get("left", [])]
         if self.job.kind == "backup" and self.report:
             facts.append(("Read back and compared", "yes" if self.report.get("verified") else "no"))
+        if self.job.kind == "tidy":
+            would = "Would go" if self.report.get("dry_run") else "Gone"
+            gone = self.report.get("forgotten", [])
+            facts += [(would, f"{one['time'][:16].replace('T', ' ')} UTC, {one['device']}") for one in gone[:200]]
+            facts += [] if gone or not self.report else [(would, "none")]
         if self.job.kind == "drill" and self.report:
             facts.append(("All came back as it was saved", "yes" if self.report.get("ok") else "no"))
         return facts

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Write docs/cli.md: every command, its help as the program prints it, and its example.
+"""Write what is made from the program: docs/cli.md, every command with its help and example, and docs/api/openapi.json.
 
-    docs/generate.py            write the page
-    docs/generate.py --check    say whether it is what it should be, and change nothing
+    docs/generate.py            write them
+    docs/generate.py --check    say whether they are what they should be, and change nothing
 
 An example is written by hand in docs/examples/<command>.md (spaces become hyphens) and comes below the help.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,15 +60,32 @@ def _section(context: click.Context, examples: Path) -> str:
     return f"## {context.command_path}\n\n```text\n{text}\n```\n{below}"
 
 
+def description() -> str:
+    """The OpenAPI document of the API. It takes an installation to load it, so one is made and thrown away."""
+    from django.apps import apps
+
+    if not apps.ready:
+        with tempfile.TemporaryDirectory() as home:
+            os.environ.update(CHATKEEP_HOME=home, DJANGO_SETTINGS_MODULE="chatkeep.web.configuration")
+            import django
+
+            django.setup()
+    from chatkeep.api.described import openapi
+
+    return openapi().decode()
+
+
 def main() -> int:
-    page = DOCS / "cli.md"
-    text = reference(cli, DOCS / "examples")
+    pages = {DOCS / "cli.md": reference(cli, DOCS / "examples"), DOCS / "api" / "openapi.json": description()}
     if "--check" not in sys.argv[1:]:
-        page.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        print("docs/cli.md is not what the commands say. `make fix` writes it again.", file=sys.stderr)
-        return 1
-    return 0
+        for page, text in pages.items():
+            page.parent.mkdir(exist_ok=True)
+            page.write_text(text, encoding="utf-8")
+        return 0
+    old = [page for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
+    for page in old:
+        print(f"{page.relative_to(DOCS.parent)} is not what the program says. `make fix` writes it.", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

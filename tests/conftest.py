@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
 
+import archives
 import postgres
 from fakes.fixtures import dropbox_fake, google_fake, microsoft_fake
 from postgres import SERVER, Cluster
@@ -30,10 +31,10 @@ _HOME = Path(tempfile.mkdtemp(prefix="chatkeep-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 ON_SERVERS_ALONE = {"server"}
-ON_BOTH = {"connections", "people", "jobs"}
+ON_BOTH = {"archive", "connections", "jobs", "laws", "operations", "people", "test_truth.py"}
 """The directories whose tests are asked of laptop and server alike."""
-ON_LAPTOPS_ALONE = {"people/test_upgrade.py", "jobs/test_killed.py", "jobs/test_laptop.py"}
-"""Files in them that are about app.sqlite3 and about locks on files."""
+ON_LAPTOPS_ALONE = {"jobs/test_killed.py", "jobs/test_laptop.py", "laws/test_alignment.py", "laws/test_merge.py", "people/test_upgrade.py"}
+"""Files in them that are about app.sqlite3, about locks on files, or about no database at all."""
 
 # Before Django is set up: the configuration reads the environment once. Workers of xdist read CHATKEEP_TESTS as well.
 for _name in [name for name in os.environ if name.startswith("CHATKEEP_") and name != "CHATKEEP_TESTS"]:
@@ -70,6 +71,24 @@ def cluster() -> Iterator[Cluster]:
         os.environ["DATABASE_URL"] = found.url("chatkeep")
         connections["default"].settings_dict["HOST"] = str(found.folder)
         yield found
+
+
+@pytest.fixture(scope="session")
+def database(cluster: Cluster) -> str:
+    """The address of the database with the archives of these tests."""
+    return cluster.fresh()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _where_archives_are(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not SERVER:
+        yield
+        return
+    with archives.on_server(request.getfixturevalue("database")):
+        yield
+    from chatkeep.archive import server
+
+    server.close_all()
 
 
 @pytest.fixture(scope="session")

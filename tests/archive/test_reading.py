@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from archive.talks import said, take, talk
+from archives import about_files
 from chatkeep import views
 from chatkeep.archive import Archive, checking
+from chatkeep.archive.database import transaction
 from chatkeep.errors import Damaged, NotFound, VaultTooNew, WrongUse
 from chatkeep.merge import CHOSEN
 from chatkeep.model import Conversation, Edit, Extra, Message, Part, encode
@@ -184,8 +186,12 @@ def test_a_check_finds_what_is_damaged(tmp_path: Path) -> None:
         take(archive, a, b)
         kept = archive.keep(io.BytesIO(b"a picture"))
         assert archive.check() == []
-        archive._db.execute("UPDATE contents SET data = zeroblob(20) WHERE document = 1")
-        archive._db.execute("DELETE FROM messages WHERE document = 2 AND position = 0")
+        with transaction(archive._db):
+            number = "(SELECT number FROM documents WHERE archive = ? AND id = ?)"
+            broken = f"UPDATE contents SET data = ? WHERE document = {number}"
+            archive._db.execute(broken, (bytes(20), archive._key, a.id))
+            gone = f"DELETE FROM messages WHERE document = {number} AND position = 0"
+            archive._db.execute(gone, (archive._key, b.id))
         archive.attachment(kept.sha256).write_bytes(b"short")
         wrong = {problem.where for problem in archive.check()}
         assert wrong == {f"conversation {a.id}", f"conversation {b.id}", f"attachments/{kept.sha256[:2]}/{kept.sha256}"}
@@ -223,6 +229,7 @@ def _visible(archive: Archive) -> list[Message]:
     return [message for one in archive.documents() for message in one.messages]
 
 
+@about_files
 def test_a_file_that_is_no_archive_or_a_later_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "archive.sqlite3").write_bytes(b"no database" * 100)
     with pytest.raises(Damaged):
@@ -233,6 +240,7 @@ def test_a_file_that_is_no_archive_or_a_later_one_is_refused(tmp_path: Path) -> 
         Archive.open(tmp_path / "later")
 
 
+@about_files
 def test_a_check_of_a_damaged_database_says_so(tmp_path: Path) -> None:
     with Archive.open(tmp_path) as archive:
         take(archive, *(talk(f"talk {number}", ["peas " * 200]) for number in range(200)))

@@ -8,12 +8,14 @@ import sys
 import pytest
 
 from archive.talks import PEOPLE, found, said, take, talk
+from archives import about_files
 from chatkeep.archive import Archive, finding
 from chatkeep.errors import WrongUse
 from chatkeep.model import Message, Part, Participant
 from chatkeep.selection import Selection
 
 
+@about_files
 def test_a_search_loads_nothing_that_only_reads_or_writes_conversations(archive: Archive) -> None:
     take(archive, talk("a", ["peas"]))
     program = (

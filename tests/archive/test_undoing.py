@@ -168,7 +168,8 @@ def test_after_thirty_days_operations_take_no_room_and_cannot_be_undone(
     third = take(archive, talk("garden", ["peas", "beans", "lentils"]))
     monkeypatch.setattr(undoing, "too_old", lambda: undoing.now_text(timedelta(days=1)))
     take(archive, talk("sea", ["boats"]))
-    assert archive._db.execute("SELECT count(*) FROM contributions").fetchone() == (0,)
+    left = "SELECT count(*) FROM contributions JOIN documents d ON d.number = document WHERE archive = ?"
+    assert archive._db.execute(left, (archive._key,)).fetchone() == (0,)
     with pytest.raises(WrongUse):
         archive.undo(first.id)
     monkeypatch.undo()

@@ -47,7 +47,7 @@ _DECODE_RECEIPT = msgspec.json.Decoder(Receipt).decode
 
 
 class Archive:
-    """The conversations in one folder: `archive.sqlite3` and `attachments/`.
+    """The conversations in one folder, `archive.sqlite3` and `attachments/`, or on PostgreSQL with `attachments/`.
 
     Callers may rely on this:
     - What a method has written when it returns is on disk; a crash at any moment leaves whole conversations.
@@ -67,14 +67,20 @@ class Archive:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, *, archive_id: str = "own", device: str = "") -> Archive:
+    def open(cls, folder: Path, *, archive_id: str = "own", device: str = "", database: str = "") -> Archive:
         """The archive in a folder, made if it is not there. device: the id that goes with what people do here.
 
-        Raises VaultTooNew when a later version wrote it, Damaged when the file is no archive.
+        database: address of a PostgreSQL that holds the rows, postgresql://…; the folder then has the attachments.
+        Raises VaultTooNew when a later version wrote it, Damaged when the file is no archive, Unavailable when the
+        database cannot be reached.
         """
+        folder.mkdir(parents=True, exist_ok=True)
+        if database:
+            from chatkeep.archive.server import Server
+
+            return cls(folder, archive_id, device, Server(database, archive_id))
         from chatkeep.archive import schema
 
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / "archive.sqlite3"
         schema.prepare(path)
         return cls(folder, archive_id, device, schema.File(path, archive_id))
@@ -142,7 +148,10 @@ class Archive:
         files = self._files()
         kept = Kept(*files.keep(stream))
         with transaction(self._db):
-            self._db.executemany("INSERT INTO attachments VALUES (?, ?) ON CONFLICT DO NOTHING", files.settle())
+            self._db.executemany(
+                "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(self._key, *one) for one in files.settle()],
+            )
         return kept
 
     def apply(
@@ -334,25 +343,34 @@ class Archive:
     def attachment_info(self, sha256: str) -> Attachment:
         """What is known of an attachment that is held here. Raises NotFound."""
         found = self._db.execute(
-            "SELECT size, coalesce((SELECT name FROM needs WHERE sha256 = ?1 AND name != '' LIMIT 1), ''), "
-            "coalesce((SELECT media_type FROM needs WHERE sha256 = ?1 AND media_type != '' LIMIT 1), '') "
-            "FROM attachments WHERE sha256 = ?1",
-            (sha256,),
+            "SELECT size FROM attachments WHERE archive = ? AND sha256 = ?", (self._key, sha256)
         ).fetchone()
         if found is None:
             raise NotFound("That attachment is not in the archive")
-        size, name, media_type = found
-        return Attachment(sha256, size, name, media_type, self._files().path(sha256))
+        return Attachment(
+            sha256, found[0], self._said("name", sha256), self._said("media_type", sha256), self._files().path(sha256)
+        )
+
+    def _said(self, column: str, sha256: str) -> str:
+        """What the first message with an attachment says of it; "" when none does."""
+        found = self._db.execute(
+            f"SELECT {column} FROM needs JOIN documents d ON d.number = document "
+            f"WHERE d.archive = ? AND sha256 = ? AND {column} != '' ORDER BY document LIMIT 1",
+            (self._key, sha256),
+        ).fetchone()
+        return str(found[0]) if found else ""
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Hash and size [bytes] of every attachment that is held here, by hash."""
-        yield from self._db.execute("SELECT sha256, size FROM attachments ORDER BY sha256")
+        yield from self._db.execute(
+            "SELECT sha256, size FROM attachments WHERE archive = ? ORDER BY sha256", (self._key,)
+        )
 
     def named(self) -> Iterator[tuple[str, int, bool]]:
         """Hash, size [bytes, 0 if not known] and whether it is held here, of every attachment that a document names."""
         rows = self._db.execute(
             "SELECT DISTINCT n.sha256, coalesce(a.size, 0), a.sha256 IS NOT NULL FROM needs n "
-            "JOIN documents d ON d.number = n.document LEFT JOIN attachments a ON a.sha256 = n.sha256 "
+            "JOIN documents d ON d.number = n.document LEFT JOIN attachments a USING (archive, sha256) "
             "WHERE d.archive = ? ORDER BY n.sha256",
             (self._key,),
         )
@@ -435,7 +453,9 @@ class Archive:
             "SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(bytes), 0) FROM documents WHERE archive = ?",
             (self._key,),
         ).fetchone()
-        attachments, more = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM attachments").fetchone()
+        attachments, more = self._db.execute(
+            "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM attachments WHERE archive = ?", (self._key,)
+        ).fetchone()
         return Counts(conversations, messages, attachments, size + more)
 
     # -------------------------------------------------------------- what people do here

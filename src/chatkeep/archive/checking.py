@@ -46,7 +46,9 @@ def _check_documents(db: Database) -> Iterator[Problem]:
 
 
 def _check_attachments(db: Database, files: Files) -> Iterator[Problem]:
-    for sha256, size in db.execute("SELECT sha256, size FROM attachments ORDER BY sha256"):
+    for sha256, size in db.execute(
+        "SELECT sha256, size FROM attachments WHERE archive = ? ORDER BY sha256", (db.archive,)
+    ):
         path = files.path(sha256)
         if not path.is_file() or path.stat().st_size != size:
             yield Problem(f"attachments/{sha256[:2]}/{sha256}", "The file is missing or has another size")

@@ -92,12 +92,11 @@ class Database(Protocol):
     numbers, texts: a table of one column `value`, made of the next parameter, which `many` makes.
     labels: such a table made of the column `d.labels`.
     same_person: the condition that a row of `people` is this (archive, id, name, role).
+    newest_first: what has rows of a join (s) come in the order of what was joined first, if they do not anyway.
     batch_bytes: of documents in a transaction.
     damage: what is raised where the files of the database are not what was written.
     """
 
-    archive: Key
-    index: Index
     first: int
     last: int
     months: int
@@ -106,8 +105,13 @@ class Database(Protocol):
     texts: str
     labels: str
     same_person: str
+    newest_first: str
     batch_bytes: int
 
+    @property
+    def archive(self) -> Key: ...
+    @property
+    def index(self) -> Index: ...
     @property
     def damage(self) -> type[Exception]: ...
     @property

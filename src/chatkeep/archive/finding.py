@@ -81,8 +81,8 @@ class _Source:
     @property
     def joined(self) -> str:
         return (
-            "CROSS JOIN messages m ON m.row = s.row CROSS JOIN documents d ON d.number = m.document "
-            f"WHERE {self.conditions.sql()}"
+            "CROSS JOIN messages m CROSS JOIN documents d "
+            f"WHERE m.row = s.row AND d.number = m.document AND {self.conditions.sql()}"
         )
 
     @property
@@ -161,12 +161,13 @@ def _matches(db: Database, source: _Source) -> _Matches:
     rows = [
         row
         for (row,) in db.execute(
-            f"SELECT s.row FROM ({source.sql} LIMIT {SCANNED}) s {source.joined} LIMIT {COUNTED + 1}", source.values
+            f"SELECT s.row FROM ({source.sql} LIMIT {SCANNED}) s {source.joined} {db.newest_first} LIMIT {COUNTED + 1}",
+            source.values,
         )
     ]
     complete = (
         len(rows) <= COUNTED
-        and not db.execute(f"SELECT 1 FROM ({source.sql} LIMIT 1 OFFSET {SCANNED})", source.sql_values).fetchone()
+        and not db.execute(f"SELECT 1 FROM ({source.sql} LIMIT 1 OFFSET {SCANNED}) AS s", source.sql_values).fetchone()
     )
     return _Matches(rows[:COUNTED], min(len(rows), COUNTED), complete)
 

@@ -36,8 +36,8 @@ class Term:
     prefix: bool = False
 
     @property
-    def expression(self) -> str:
-        """The term for FTS5; "" when there is no word in it."""
+    def words(self) -> tuple[str, bool]:
+        """What the index is asked for, "" when there is no word in it, and whether it may go on."""
         text = words.treated(self.text)
         prefix = self.prefix
         length = words.ends_without_space(words.normal(self.text))
@@ -45,7 +45,13 @@ class Term:
             # The index has the last character of a run by itself only where the run ends; here more may follow.
             text = text.rstrip().rpartition(" ")[0]
         prefix = prefix or length == 1
-        return f'"{text.strip()}"{" *" if prefix else ""}' if words.has_word(text) else ""
+        return (text.strip(), prefix) if words.has_word(text) else ("", False)
+
+    @property
+    def expression(self) -> str:
+        """The term for FTS5; "" when there is no word in it."""
+        text, prefix = self.words
+        return f'"{text}"{" *" if prefix else ""}' if text else ""
 
 
 @dataclass(slots=True)
@@ -74,16 +80,20 @@ class Query:
             or self.ends
         )
 
+    def terms(self) -> tuple[list[Term], list[Term]]:
+        """The wanted and the unwanted terms with words in them. Raises WrongUse for unwanted words alone."""
+        wanted, unwanted = ([term for term in terms if term.words[0]] for terms in (self.wanted, self.unwanted))
+        if unwanted and not wanted:
+            raise WrongUse("A search cannot consist of words to leave out", hint="Add a word to look for.")
+        return wanted, unwanted
+
     def expression(self, *, hidden: bool = False, tags: Tags = ()) -> str:
         """The query for FTS5; "" when no words are asked for. Raises WrongUse for a query of unwanted words alone.
 
         tags: groups of tags, of each of which one must be there, or none (see `index.tag`).
         """
-        wanted = [text for term in self.wanted if (text := term.expression)]
-        unwanted = [text for term in self.unwanted if (text := term.expression)]
+        wanted, unwanted = ([term.expression for term in terms] for terms in self.terms())
         if not wanted:
-            if unwanted:
-                raise WrongUse("A search cannot consist of words to leave out", hint="Add a word to look for.")
             return ""
         columns = "title text hidden" if hidden else "title text"
         parts = [f"({{{columns}}} : ({' AND '.join(wanted)}))"]

@@ -105,8 +105,30 @@ def _second(connection: sqlite3.Connection) -> None:
     )
 
 
+def _third(connection: sqlite3.Connection) -> None:
+    """Attachments belong to an archive each, as the rows do: naming a hash gives nobody what only another one holds.
+
+    What was held before belongs to those whose conversations name it, and the rest to the keeper's own.
+    """
+    connection.execute(
+        "CREATE TABLE held (archive TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, "
+        "PRIMARY KEY (archive, sha256)) WITHOUT ROWID"
+    )
+    connection.execute(
+        "INSERT INTO held SELECT DISTINCT d.archive, a.sha256, a.size FROM attachments a JOIN needs n USING (sha256) "
+        "JOIN documents d ON d.number = n.document"
+    )
+    connection.execute(
+        "INSERT INTO held SELECT coalesce((SELECT CASE WHEN count(*) = 1 THEN min(archive) END FROM counters), 'own'), "
+        "sha256, size FROM attachments WHERE sha256 NOT IN (SELECT sha256 FROM held)"
+    )
+    connection.execute("DROP TABLE attachments")
+    connection.execute("ALTER TABLE held RENAME TO attachments")
+    connection.execute("CREATE INDEX attachments_by_hash ON attachments (sha256)")
+
+
 # Each takes an archive of the version that is its place in this list to the next one, within one transaction.
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second]
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_first, _second, _third]
 
 
 class Connection(sqlite3.Connection):
@@ -119,6 +141,7 @@ class Connection(sqlite3.Connection):
     numbers = texts = "json_each(?)"
     labels = "json_each(d.labels)"
     same_person = "(archive, id, name, role) = (?, ?, ?, ?)"
+    newest_first = ""
     batch_bytes = 6 << 20  # keeps the write lock for some 150 ms
 
     @property

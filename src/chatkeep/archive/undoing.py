@@ -63,12 +63,14 @@ def undo(writer: Writer, receipt: Receipt) -> Undone:
 def drop_unused(db: Database, candidates: set[str]) -> list[str]:
     """Takes those attachments that nobody needs any more out of the tables; their files go after the commit."""
     unused = _unused(db, candidates)
-    db.executemany("DELETE FROM attachments WHERE sha256 = ?", ((sha256,) for sha256 in unused))
+    db.executemany(
+        "DELETE FROM attachments WHERE archive = ? AND sha256 = ?", [(db.archive, sha256) for sha256 in unused]
+    )
     return unused
 
 
 def remove_files(writer: Writer, unused: list[str]) -> None:
-    """Removes files after the commit that says so, but for those that somebody has brought again since.
+    """Removes files after the commit that says so, but for those that somebody has brought again since, or holds too.
 
     Under the write lock, as an import puts its files in place and commits their rows under it.
     """
@@ -95,9 +97,11 @@ def _pass_on(db: Database, document: int, receipt: int) -> bool:
 
 def _unused(db: Database, candidates: set[str]) -> list[str]:
     """Those of the attachments that no conversation needs, nor would need if another operation were undone."""
-    free = {one for one in candidates if not db.execute("SELECT 1 FROM needs WHERE sha256 = ?", (one,)).fetchone()}
+    needed = "SELECT 1 FROM needs JOIN documents d ON d.number = document WHERE sha256 = ? AND d.archive = ? LIMIT 1"
+    free = {one for one in candidates if not db.execute(needed, (one, db.archive)).fetchone()}
     if free:
-        for (packed,) in db.execute("SELECT data FROM contributions"):
+        given = "SELECT data FROM contributions JOIN documents d ON d.number = document WHERE d.archive = ?"
+        for (packed,) in db.execute(given, (db.archive,)):
             data = unpack_frame(packed)
             free = {one for one in free if one.encode() not in data}
     return sorted(free)

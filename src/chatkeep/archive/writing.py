@@ -27,7 +27,7 @@ _LEVEL = 1
 _FEW = 4  # batches; an operation with fewer is small
 _MANY = 64  # batches, after which the index is looked after
 SET_CURSOR = "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (archive, name) DO UPDATE SET value = excluded.value"
-_KEEP_ATTACHMENT = "INSERT INTO attachments VALUES (?, ?) ON CONFLICT DO NOTHING"
+KEEP_ATTACHMENT = "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _UPDATE_DOCUMENT = (
     f"UPDATE documents SET change = ?, revision = ?, {', '.join(f'{name} = ?' for name in LISTING)} WHERE number = ?"
 )
@@ -252,7 +252,7 @@ class Writer:
                     self.db.index.put_in(written.to_index)
                 finally:
                     kept = settling.result()  # nothing is moved any more once the write lock is let go
-                self.db.executemany(_KEEP_ATTACHMENT, kept)
+                self.db.executemany(KEEP_ATTACHMENT, [(self.archive, *one) for one in kept])
                 self.db.commit()
         except BaseException:
             self._roll_back()

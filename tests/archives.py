@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from chatkeep.archive import Archive
-from postgres import SERVER
 
-about_files = pytest.mark.skipif(SERVER, reason="it is about the file of a laptop's archive")
-about_servers = pytest.mark.skipif(not SERVER, reason="it is about PostgreSQL")
+about_files = pytest.mark.about_files
+about_servers = pytest.mark.about_servers
 
 _in_folder = Archive.open
 

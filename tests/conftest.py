@@ -33,7 +33,14 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 ON_SERVERS_ALONE = {"server"}
 ON_BOTH = {"archive", "connections", "jobs", "laws", "operations", "people", "test_truth.py"}
 """The directories whose tests are asked of laptop and server alike."""
-ON_LAPTOPS_ALONE = {"jobs/test_killed.py", "jobs/test_laptop.py", "laws/test_alignment.py", "laws/test_merge.py", "people/test_upgrade.py"}
+ON_LAPTOPS_ALONE = {
+    "jobs/test_killed.py",
+    "jobs/test_laptop.py",
+    "laws/test_alignment.py",
+    "laws/test_merge.py",
+    "operations/test_laying_out.py",
+    "people/test_upgrade.py",
+}
 """Files in them that are about app.sqlite3, about locks on files, or about no database at all."""
 
 # Before Django is set up: the configuration reads the environment once. Workers of xdist read CHATKEEP_TESTS as well.
@@ -60,6 +67,14 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     if SERVER:
         return str(path) in ON_LAPTOPS_ALONE or path.parts[0] not in ON_SERVERS_ALONE | ON_BOTH or None
     return path.parts[0] in ON_SERVERS_ALONE or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Which tests of a file are asked depends on it too: see `archives.about_files`."""
+    other = "about_files" if SERVER else "about_servers"
+    left = [item for item in items if item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if not item.get_closest_marker(other)]
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from chatkeep.errors import Unavailable
 
@@ -89,7 +90,9 @@ def migrate() -> list[str]:
     from django.db import OperationalError, connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+        # Asked again and again: who waits within a statement is waited for by an index that is built calmly.
+        while not _has_the_lock(cursor):
+            time.sleep(0.2)
         try:
             wanted = missing()
             cursor.execute(f"SET lock_timeout = '{LOCK_WAIT}'")
@@ -107,3 +110,8 @@ def migrate() -> list[str]:
         finally:
             cursor.execute("RESET lock_timeout")
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
+
+
+def _has_the_lock(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_MIGRATING])
+    return bool(cursor.fetchone()[0])

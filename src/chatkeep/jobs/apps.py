@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db import connections
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 
 class Jobs(AppConfig):
@@ -16,6 +17,8 @@ class Jobs(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(_make_the_queue, sender=self)
+        post_save.connect(_connected, sender="connections.Connection")
+        post_delete.connect(_disconnected, sender="connections.Connection")
 
 
 _made: set[str] = set()
@@ -23,8 +26,6 @@ _made: set[str] = set()
 
 def _make_the_queue(using: str, **_: Any) -> None:
     """The tables of PgQueuer follow those of Django: a server has them after `chatkeep server migrate`."""
-    from django.db import connections
-
     connection = connections[using]
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "postgresql" and name not in _made:
@@ -34,3 +35,17 @@ def _make_the_queue(using: str, **_: Any) -> None:
 
         asyncio.run(tickets.install())
         _made.add(name)
+
+
+def _connected(instance: Any, using: str, **_: Any) -> None:
+    if connections[using].vendor == "postgresql":
+        from chatkeep.jobs import rota
+
+        rota.connected(instance)
+
+
+def _disconnected(instance: Any, using: str, **_: Any) -> None:
+    if connections[using].vendor == "postgresql":
+        from chatkeep.jobs import rota
+
+        rota.disconnected(instance)

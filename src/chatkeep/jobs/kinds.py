@@ -17,8 +17,8 @@ import msgspec
 from chatkeep import operations
 from chatkeep.connections import opening
 from chatkeep.errors import SignInAgain
-from chatkeep.jobs import asking
-from chatkeep.jobs.means import Means
+from chatkeep.jobs import asking, lease
+from chatkeep.jobs.means import Means, forget_touched, tell_changes
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
 from chatkeep.operations import (
@@ -240,7 +240,20 @@ def kinds(means: Means) -> dict[str, Work]:
         "restore": _at_a_place(means, lambda run, place, given: restore(place, means, progress=run.progress, **given)),
         "sync": _at_a_place(means, lambda run, place, given: sync(place, means, progress=run.progress, **given)),
     }
-    return {kind: asking.asked(kind, work) for kind, work in works.items()}
+    return {kind: _telling(asking.asked(kind, work)) for kind, work in works.items()}
+
+
+def _telling(work: Work) -> Work:
+    """The same work, that says afterwards which archives changed, also when it broke off halfway."""
+
+    def telling(run: Run, arguments: Mapping[str, Any]) -> object:
+        forget_touched()
+        try:
+            return work(run, arguments)
+        finally:
+            lease.patiently(tell_changes)
+
+    return telling
 
 
 def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]], object]) -> Work:

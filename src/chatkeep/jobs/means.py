@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db import connection
+
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
 from chatkeep.connections.installation import OWN, Installation, folder_of
@@ -112,6 +114,30 @@ def means_of(settings: Settings) -> Means:
     return Means(opened, installation_of, opened.close)
 
 
+_here = threading.local()
+
+
+def _touched() -> dict[str, Archive]:
+    """The archives that this thread asked for since it last told or forgot."""
+    found: dict[str, Archive] = _here.__dict__.setdefault("touched", {})
+    return found
+
+
+def tell_changes() -> None:
+    """Say which archives this thread may have changed. On a server nobody looks at all of them to find out."""
+    if _touched() and connection.vendor == "postgresql":
+        from chatkeep.jobs import rota
+
+        for id, archive in _touched().items():
+            rota.tell_change(id, archive.number)
+    forget_touched()
+
+
+def forget_touched() -> None:
+    """Nothing was changed."""
+    _touched().clear()
+
+
 class _Opened:
     """Archives that are open, the latest MOST_OPEN of them."""
 
@@ -125,6 +151,7 @@ class _Opened:
             if id not in self._open:
                 self._open[id] = self._opened(id)
             self._open.move_to_end(id)
+            _touched()[id] = self._open[id]
             if len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)  # not closed: somebody may be reading in it
             return self._open[id]

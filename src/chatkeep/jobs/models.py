@@ -106,6 +106,9 @@ class Job(models.Model):
         return self.state in OPEN
 
 
+_ASKS = Q(on=True, paused_for="")
+
+
 class Schedule(models.Model):
     """When a kind of job is asked for without a person: by the clock, and some minutes after the archive changed.
 
@@ -115,7 +118,7 @@ class Schedule(models.Model):
     paused_for, paused: why it does not ask for now, as a code (Why) and in words; "" when it does.
     next_due: when the clock asks next. timed_at: when it last did.
     change: the number of the archive's change that was seen last. changed_at, first_changed_at: when the last and the
-    first change were seen that nothing was asked for yet.
+    first change were seen that nothing was asked for yet. settles_at: on a server, when it asks for them.
     """
 
     archive = models.CharField(max_length=32, default=OWN, db_index=True)
@@ -132,10 +135,18 @@ class Schedule(models.Model):
     change = models.BigIntegerField(default=0)
     changed_at = models.DateTimeField(null=True, default=None)
     first_changed_at = models.DateTimeField(null=True, default=None)
+    settles_at = models.DateTimeField(null=True, default=None)
 
     class Meta:
         ordering = ("subject", "id")
-        indexes = (models.Index(fields=("on", "next_due"), name="jobs_schedule_due"),)
+        indexes = (
+            models.Index(fields=("next_due",), condition=_ASKS, name="jobs_schedule_timed"),
+            models.Index(fields=("settles_at",), condition=_ASKS & Q(settles_at__isnull=False), name="jobs_settling"),
+            models.Index(
+                fields=("id",), condition=_ASKS & Q(next_due__isnull=True) & ~Q(every=""), name="jobs_to_be_planned"
+            ),
+            models.Index(fields=("subject",), condition=Q(paused_for="sign-in"), name="jobs_signed_out"),
+        )
         constraints = (models.UniqueConstraint(fields=("subject", "kind"), name="jobs_one_schedule"),)
 
     def __str__(self) -> str:

@@ -66,10 +66,22 @@ WORDS = {
 """What people call the kinds."""
 
 
-def ensure(kinds: Collection[str] = tuple(DEFAULTS)) -> None:
-    """Give every connection a schedule of each of these kinds, as far as it has none, and drop those of none."""
-    subjects = {place.subject: place.archive for place in Connection.objects.all()}
-    known = set(Schedule.objects.values_list("subject", "kind"))
+def ensure(kinds: Collection[str] = tuple(DEFAULTS), *, archive: str | None = None) -> None:
+    """Give every connection a schedule of each of these kinds, as far as it has none, and drop those of none.
+
+    archive: only what belongs to it; None for all that there is, which on a server may be a million.
+    """
+    mine = {} if archive is None else {"archive": archive}
+    subjects = {place.subject: place.archive for place in Connection.objects.filter(**mine)}
+    known = set(Schedule.objects.filter(**mine).values_list("subject", "kind"))
+    add(subjects, known, kinds)
+    gone = {subject for subject, _ in known if subject.startswith("connection:")} - subjects.keys()
+    if gone:
+        drop(gone)
+
+
+def add(subjects: Mapping[str, str], known: Collection[tuple[str, str]], kinds: Collection[str]) -> None:
+    """Give subjects, each with its archive, the schedules of these kinds that are not known yet."""
     rows = [
         _default(subject, kind, DEFAULTS[kind], archive=subjects[subject])
         for subject in sorted(subjects)
@@ -78,10 +90,12 @@ def ensure(kinds: Collection[str] = tuple(DEFAULTS)) -> None:
     ]
     if rows:
         Schedule.objects.bulk_create(rows, ignore_conflicts=True)
-    gone = {subject for subject, _ in known if subject.startswith("connection:")} - subjects.keys()
-    if gone:
-        Schedule.objects.filter(subject__in=gone).delete()
-        Job.objects.filter(subject__in=gone, state=State.WAITING, by=BY).delete()
+
+
+def drop(subjects: Collection[str]) -> None:
+    """Take away the schedules of what is there no more, and what they asked for and nobody began."""
+    Schedule.objects.filter(subject__in=subjects).delete()
+    Job.objects.filter(subject__in=subjects, state=State.WAITING, by=BY).delete()
 
 
 def _default(subject: str, kind: str, default: Default, *, archive: str) -> Schedule:
@@ -135,6 +149,7 @@ def change(
     if schedule.on and not (schedule.every or schedule.after_change):
         raise WrongUse("A schedule needs a time, or some minutes after a change.", hint="Or turn it off.")
     schedule.next_due = None  # the dispatcher computes it, on its clock
+    schedule.settles_at = settles(schedule)
     schedule.save()
     return schedule
 
@@ -160,9 +175,14 @@ def paused(subject: str) -> tuple[str, str]:
     return (found.paused_for, found.paused) if found else ("", "")
 
 
-def prune() -> None:
-    """Drop the oldest jobs that schedules asked for and that have ended: an inbox is looked into every few minutes."""
+def prune(subjects: Collection[str] | None = None) -> None:
+    """Drop the oldest jobs that schedules asked for and that have ended: an inbox is looked into every few minutes.
+
+    subjects: only of these; None for all.
+    """
     ended = Job.objects.filter(by=BY).exclude(state__in=OPEN).order_by()
+    if subjects is not None:
+        ended = ended.filter(subject__in=subjects)
     many = ended.values("kind", "subject").annotate(number=Count("pk")).filter(number__gt=KEPT)
     for kind, subject in many.values_list("kind", "subject"):
         last = queue.last_done(kind, subject)
@@ -300,14 +320,14 @@ class Dispatcher:
 
     def _due(self, now: datetime) -> list[Schedule]:
         maybe = self._active().filter(Q(next_due__lte=now) | Q(changed_at__isnull=False))
-        return [schedule for schedule in maybe if _is_timed(schedule, now) or _is_settled(schedule, now)]
+        return [schedule for schedule in maybe if is_timed(schedule, now) or _is_settled(schedule, now)]
 
     def _ask(self, schedule: Schedule, now: datetime) -> int:
         """Ask once for all that was missed, however often that was; nothing that is asked for already, or paused."""
-        is_timed = _is_timed(schedule, now)
+        timed = is_timed(schedule, now)
         wanted = _is_wanted(schedule, now)
         changes: dict[str, Any] = {"changed_at": None, "first_changed_at": None}
-        if is_timed:
+        if timed:
             changes |= {"next_due": self._next(schedule, now), "timed_at": now if wanted else schedule.timed_at}
         same = {"next_due": schedule.next_due, "changed_at": schedule.changed_at}
         with transaction.atomic():
@@ -328,27 +348,42 @@ def arguments(schedule: Schedule) -> dict[str, Any]:
     return own | {"connection": name} if name else own
 
 
-def _is_timed(schedule: Schedule, now: datetime) -> bool:
+def settles(schedule: Schedule) -> datetime | None:
+    """When a change that was seen is asked for, if nothing changes until then; None when none was."""
+    if schedule.changed_at is None or not schedule.after_change:
+        return None
+    changed: datetime = schedule.changed_at
+    quiet = timedelta(minutes=schedule.after_change)
+    first: datetime = schedule.first_changed_at or changed
+    return min(changed + quiet, first + LONGEST_UNREST * quiet)
+
+
+def is_timed(schedule: Schedule, now: datetime) -> bool:
+    """Whether the clock asks for it."""
     return schedule.next_due is not None and schedule.next_due <= now
 
 
 def _is_settled(schedule: Schedule, now: datetime) -> bool:
     """Whether the archive changed and has been quiet since, or has been restless for too long."""
-    if schedule.changed_at is None or not schedule.after_change:
-        return False
-    quiet = timedelta(minutes=schedule.after_change)
-    first = schedule.first_changed_at or schedule.changed_at
-    return bool(now - schedule.changed_at >= quiet or now - first >= LONGEST_UNREST * quiet)
+    at = settles(schedule)
+    return at is not None and at <= now
 
 
 def _is_wanted(schedule: Schedule, now: datetime) -> bool:
-    """Not when the same is paused; not again by a clock that jumps to and fro; not at each change while it fails."""
     last = Job.objects.filter(subject=schedule.subject, kind=schedule.kind).order_by("-requested_at", "-id").first()
-    if last is not None and last.state == State.PAUSED:
+    return is_wanted(schedule, now, last=last.state if last else "")
+
+
+def is_wanted(schedule: Schedule, now: datetime, *, last: str) -> bool:
+    """Not when the same is paused; not again by a clock that jumps to and fro; not at each change while it fails.
+
+    last: the state of the last job of this kind and subject, "" for none.
+    """
+    if last == State.PAUSED:
         return False
-    if _is_timed(schedule, now):
+    if is_timed(schedule, now):
         every = timing.parse(schedule.every)
         if schedule.timed_at is None or abs(now - schedule.timed_at) >= every.shortest / 2:
             return True
-    failing = last is not None and last.state == State.FAILED and bool(schedule.every)
+    failing = last == State.FAILED and bool(schedule.every)
     return _is_settled(schedule, now) and not failing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from django.db import connection
 
@@ -12,6 +12,7 @@ from chatkeep.connections.database import POSTGRESQL
 from chatkeep.jobs import kinds
 from chatkeep.jobs.laptop import Laptop
 from chatkeep.jobs.port import Backend, Work
+from chatkeep.jobs.rota import Rota
 from chatkeep.jobs.schedules import Dispatcher
 from chatkeep.jobs.worker import Worker
 
@@ -28,7 +29,7 @@ class Workshop:
         backend: Backend,
         works: Mapping[str, Work],
         *,
-        changes: Callable[[], Mapping[str, int]],
+        dispatcher: Dispatcher | Rota,
         threads: int = THREADS,
         patience_s: float = PATIENCE_S,
     ) -> None:
@@ -37,7 +38,7 @@ class Workshop:
         self._works = works
         self._threads_at_work = threads
         self._patience_s = patience_s
-        self.dispatcher = Dispatcher(backend, kinds=works, changes=changes)
+        self.dispatcher = dispatcher
         self._threads = [
             threading.Thread(target=self.dispatcher.run, args=(self._stop,), name="dispatcher", daemon=True),
             threading.Thread(target=self._work, name="worker", daemon=True),
@@ -81,9 +82,13 @@ def workshop(means: kinds.Means, *, threads: int = 0) -> Workshop:
     """
     works = kinds.kinds(means)
     if connection.vendor != POSTGRESQL:
-        return Workshop(Laptop(), works, changes=means.changes, threads=threads or THREADS)
+        laptop = Laptop()
+        dispatcher = Dispatcher(laptop, kinds=works, changes=means.changes)
+        return Workshop(laptop, works, dispatcher=dispatcher, threads=threads or THREADS)
     from chatkeep.jobs.crew import PATIENCE_S, Crew
 
     threads = threads or SLOTS
     connection.settings_dict["OPTIONS"]["pool"]["max_size"] = 2 * threads + 8  # a run and its beat need one each
-    return Workshop(Crew(), works, changes=means.changes, threads=threads, patience_s=2 * PATIENCE_S)
+    crew = Crew()
+    rota = Rota(crew, kinds=works)
+    return Workshop(crew, works, dispatcher=rota, threads=threads, patience_s=2 * PATIENCE_S)

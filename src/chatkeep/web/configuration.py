@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "chatkeep.watching.following.Followed",
+    *(["chatkeep.web.guard.Told"] if CHATKEEP.is_server else []),
     "chatkeep.web.guard.Guard",
     "chatkeep.web.guard.Api",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from chatkeep.errors import ChatkeepError, NotFound
+from chatkeep.jobs import means
 from chatkeep.people import belonging
 from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.pages import errors
@@ -55,6 +56,21 @@ class Guard:
         response = self._handle(request)
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class Told:
+    """Tells the schedules of a server which archives a request changed: nobody looks at all of them to find out."""
+
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        means.forget_touched()
+        response = self._handle(request)
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            means.tell_changes()
+        means.forget_touched()
         return response
 
 

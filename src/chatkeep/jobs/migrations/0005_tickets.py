@@ -2,8 +2,12 @@
 
 from django.db import migrations, models
 
+from chatkeep.connections.changing import AddIndexCalmly
+
 
 class Migration(migrations.Migration):
+
+    atomic = False
 
     dependencies = [
         ('jobs', '0004_archives'),
@@ -15,7 +19,7 @@ class Migration(migrations.Migration):
             name='carried',
             field=models.BooleanField(db_default=False, default=False),
         ),
-        migrations.AddIndex(
+        AddIndexCalmly(
             model_name='job',
             index=models.Index(condition=models.Q(('carried', False), ('state', 'waiting')), fields=['due_at'], name='jobs_to_carry'),
         ),

@@ -35,7 +35,7 @@ def backups(request: HttpRequest) -> HttpResponse:
 def place(request: HttpRequest, name: str) -> HttpResponse:
     """One place: how full, how it is, when it is backed up, what can be done."""
     connection = held.connection(request, name)
-    schedules.ensure()
+    schedules.ensure(archive=connection.archive)
     runs = Job.objects.filter(subject=connection.subject).order_by("-requested_at", "-id")[:5]
     context = {
         **_place(connection),

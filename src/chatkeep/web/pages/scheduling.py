@@ -43,7 +43,7 @@ _RHYTHMS = (
 def scheduled(request: HttpRequest, name: str) -> HttpResponse:
     """Everything that is done by itself at a place, each with the form to change it."""
     connection = held.connection(request, name)
-    schedules.ensure()
+    schedules.ensure(archive=connection.archive)
     found = [_shown(schedule) for schedule in schedules.of(connection.subject) if schedule.kind in _WHAT]
     why, paused = schedules.paused(connection.subject)
     context = {"connection": connection, "schedules": found, "paused": paused, "why": why, "days": _days()}
@@ -86,7 +86,7 @@ def _shown(schedule: Schedule) -> dict[str, Any]:
 def change(request: HttpRequest, name: str) -> HttpResponseBase:
     """Change one of them, do it now, or pause and resume all that is done at the place."""
     connection = held.connection(request, name)
-    schedules.ensure()
+    schedules.ensure(archive=connection.archive)
     doing = request.POST.get("do", "")
     if doing == "pause":
         schedules.pause(connection.subject, Why.PERSON, what="Somebody paused it.", hint="Resume it to go on.")

@@ -90,7 +90,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --onl
 
 # The tests drive a real browser, read our vaults with restic, hold the fake clouds against rclone, and measure beside
 # ripgrep. A server is tested with a PostgreSQL of the tests' own, which Debian does not put on the path.
-packages:
+packages: .venv/bin/promtool
 	@missing=; \
 	for need in chromium:chromium restic:restic rclone:rclone rg:ripgrep \
 		caddy:caddy systemd-analyze:systemd; do \
@@ -99,6 +99,13 @@ packages:
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 		missing="$$missing postgresql"; \
 	test -z "$$missing" || { $(install) && install_packages $$missing; }
+
+# Alert rules are tried by Prometheus's own tool. Its package would start a server, so the tool alone is taken from it.
+.venv/bin/promtool: | .venv/made
+	@command -v promtool >/dev/null && ln -sf "$$(command -v promtool)" $@ || { \
+		target=$$PWD/$@; cd "$$(mktemp -d)" && chmod 755 . && \
+		{ apt-get -qq download prometheus 2>/dev/null || { $(install) && install_packages && apt-get -qq download prometheus; }; } && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar x ./usr/bin/promtool && mv usr/bin/promtool "$$target" && rm -r "$$PWD"; }
 
 define install
 install_packages() { \

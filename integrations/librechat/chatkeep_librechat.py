@@ -64,7 +64,8 @@ def whole(database: Any, conversation: dict[str, Any]) -> dict[str, Any]:
         .sort([("createdAt", 1), ("_id", 1)])
     )
     told = {name: value for name, value in conversation.items() if name != "messages"}
-    return json.loads(json.dumps({**told, "messages": list(listed)}, default=plain))
+    found: dict[str, Any] = json.loads(json.dumps({**told, "messages": list(listed)}, default=plain))
+    return found
 
 
 def plain(value: Any) -> Any:

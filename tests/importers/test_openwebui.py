@@ -55,6 +55,11 @@ def test_a_text_that_was_edited_is_kept_beside_the_one_before() -> None:
     assert {plain_text(one) for one in (message, *message.previous)} == {"q", "edited"}
 
 
+def test_a_message_whose_id_is_empty_is_a_message_like_others() -> None:
+    [found] = _read(_row({"": {"role": "user", "content": "Hello"}, "a": _message("a", "")}))
+    assert [(plain_text(one), one.parent) for one in found.messages] == [("Hello", ""), ("a", "")]
+
+
 def test_the_path_that_was_shown_is_the_one_of_the_current_message() -> None:
     messages = {
         "q": _message("q", None),

@@ -183,6 +183,7 @@ class _Messages:
         return True
 
     def _note(self, key: str, value: Any) -> None:
+        key = key or "message " + fingerprint(value)  # "" is what stands above the first message
         own, count = key, 1
         while own in self._values:
             count += 1

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from archive.talks import digest, said, take, take_one, talk
-from chatkeep.archive import Archive
+from chatkeep.archive import Archive, writing
+from chatkeep.archive import intake as intake_room
 from chatkeep.errors import NotFound, Problem
 from chatkeep.merge import merge
 from chatkeep.model import Conversation, Message, Part, encode, revision
@@ -271,3 +272,19 @@ def test_many_small_attachments_are_kept_while_others_are_written(archive: Archi
 
 def _hashes(conversation: Conversation) -> set[str]:
     return {part.sha256 for message in conversation.messages for part in message.parts if part.sha256}
+
+
+def test_a_record_that_comes_again_much_later_in_one_export_is_known_from_the_tables(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_room, "_RECENT", 2)
+    monkeypatch.setattr(writing, "BATCH_DOCUMENTS", 1)
+    names = [f"talk {number}" for number in range(12)]
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        for name in names:
+            take_one(intake, talk(name, ["one"]))
+        assert all(intake.knows(digest(talk(name, ["one"]))) for name in names)
+        assert len(intake._digests) + len(intake._older_digests) <= 4
+    assert (intake.receipt.added, intake.receipt.unchanged) == (12, 12)
+    archive.undo(intake.receipt.id)
+    assert archive.count() == 0

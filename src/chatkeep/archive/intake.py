@@ -23,6 +23,7 @@ from chatkeep.model import Conversation, encode, revision
 from chatkeep.records import Kept, Loaded
 
 Outcome = Literal["added", "updated", "unchanged"]
+_RECENT = 20_000  # records; more than two batches of the writer can hold
 _CONFIRMED_AT_ONCE = 1000
 
 
@@ -61,7 +62,9 @@ class Intake:
         self._stored: set[str] = set()
         self._missing: set[str] = set()
         self._confirmed: list[tuple[str, int]] = []
+        # Records of this run that may not be in the tables yet, in two generations: the older one goes as a whole.
         self._digests: dict[bytes, Counted] = {}
+        self._older_digests: dict[bytes, Counted] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
         self._number = 0
@@ -156,12 +159,12 @@ class Intake:
         """Whether a record of that digest was taken in before and all it gave is still here; then it is counted."""
         if not digest:
             return False
-        counted = self._digests.get(digest)
+        counted = self._digests.get(digest) or self._older_digests.get(digest)
         if counted is None:
             earlier, counted = self._taken_before(digest)
             if counted is None:
                 return False
-            for id in counted.conversations:
+            for id in counted.conversations if earlier != self._number else ():
                 self._confirm(id, earlier)
         self._count(counted)
         self._outcomes["unchanged"] += len(counted.conversations)
@@ -218,6 +221,8 @@ class Intake:
         self._count(counted)
         if digest and loaded.complete:
             self._digests[digest] = counted
+            if len(self._digests) >= _RECENT:
+                self._digests, self._older_digests = {}, self._digests
             self._writer.execute(
                 "INSERT INTO taken VALUES (?, ?, ?, ?, ?) ON CONFLICT (archive, importer, digest) "
                 "DO UPDATE SET receipt = excluded.receipt, counts = excluded.counts",

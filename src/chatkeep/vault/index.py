@@ -18,7 +18,7 @@ from chatkeep.vault.pack import Kind, Pack, PackedBlob, header_length
 from chatkeep.vault.snapshot import SnapshotObject, parse_time
 
 FOLDER = "index/"
-MOST_BLOBS = 50_000
+MOST_BLOBS = 25_000
 """A new index object is begun at about this many blobs."""
 
 

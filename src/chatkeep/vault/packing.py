@@ -69,7 +69,7 @@ class Packing:
         self._finished: list[Pack] = []
         self._unnamed = 0
         self.indexes: list[str] = []
-        self.published: list[Pack] = []
+        self.published: list[str] = []
         self.packs: dict[str, int] = {}
         self.plain_bytes = 0
         self.blobs: dict[Kind, int] = {"data": 0, "tree": 0}
@@ -211,7 +211,7 @@ class Packing:
         if packs:
             self._before_put()
             self.indexes.append(self._objects.put_index(packs))
-            self.published += packs
+            self.published += [pack.id for pack in packs]
             self._objects.unindexed, self._finished, self._unnamed = [], [], 0
 
 

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -172,7 +173,7 @@ class _Run:
         if not all(self._known(a.sha256, most=ATTACHMENT_PIECE) for a in self._attachments if a.open is not None):
             return False
         builder = TreeBuilder(lambda blob_id: self._objects.index.has("tree", blob_id))
-        return self._tree(builder) == self._newest.tree and not builder.new
+        return self._tree(builder) == self._newest.tree and not builder.made
 
     def _saved(self, snapshot: Snapshot | None, *, unchanged: bool = False, verified: bool = True) -> Saved:
         assert snapshot is not None
@@ -227,13 +228,13 @@ class _Run:
         self._write_attachments(packing)
         small = [*self._tombstones.values(), self._manifest()]
         packing.add_plain("data", [(hashlib.sha256(data).digest(), data) for data in small if data])
-        builder = TreeBuilder(lambda blob_id: packing.has("tree", blob_id))
+        builder = TreeBuilder(lambda blob_id: packing.has("tree", blob_id), partial(packing.add_plain, "tree"))
         root = self._tree(builder)
-        nothing_new = not builder.new and not packing.blobs["data"]
+        nothing_new = not builder.made and not packing.blobs["data"]
         if nothing_new and not self._force and self._newest and self._newest.tree == root:
             return self._saved(self._newest, unchanged=True)
         packing.flush("data")
-        packing.add_plain("tree", builder.new)
+        builder.flush()
         packing.flush("tree")
         packing.publish()
         self._must_be_in_time()
@@ -246,7 +247,7 @@ class _Run:
         self._progress(0, len(wanted))
         for done, prepared in enumerate(packing.documents(self._loaded(wanted)), 1):
             if prepared.revision == wanted[prepared.id]:
-                self._take(prepared)
+                self._take(prepared, wanted[prepared.id])
                 self._new_documents += prepared.stored
             if done % _TELL_EVERY == 0 or done == len(wanted):
                 self._progress(done, len(wanted))
@@ -261,10 +262,12 @@ class _Run:
             except (Damaged, NotFound) as error:
                 self._problems.append(Problem(f"conversation {conversation}", error.what))
 
-    def _take(self, prepared: Prepared) -> None:
-        self._files[prepared.revision] = _File(prepared.size, [piece.hex() for piece in prepared.pieces])
+    def _take(self, prepared: Prepared, revision: str) -> None:
+        """Notes what was packed. revision: the string that is here anyway; of most documents it is the only piece."""
         if len(prepared.pieces) > 1:
-            self._objects.cuts[prepared.revision] = prepared.pieces
+            self._objects.cuts[revision] = prepared.pieces
+        pieces = [piece.hex() for piece in prepared.pieces]
+        self._files[revision] = _File(prepared.size, [revision] if pieces == [revision] else pieces)
 
     def _keep_older(self, conversation: str) -> None:
         """Bytes that do not fit their revision are never saved; the version of the snapshot before stays."""
@@ -302,7 +305,7 @@ class _Run:
         if whole.hexdigest() != attachment.sha256:
             return False
         stored = packing.blobs["data"] > before
-        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, [], stored))
+        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, [], stored), attachment.sha256)
         self._new_attachments += stored
         return True
 
@@ -315,7 +318,7 @@ class _Run:
                 node = self._trees.attachment(root, sha256)
                 if node is not None:
                     pieces = [bytes.fromhex(piece) for piece in node.content or []]
-                    self._take(Prepared(sha256, sha256, node.size, pieces, [], False))
+                    self._take(Prepared(sha256, sha256, node.size, pieces, [], False), sha256)
                     if not all(self._objects.index.has("data", piece) for piece in pieces):
                         self._is_damaged(f"attachment {sha256}")
                     return
@@ -429,9 +432,9 @@ class _Run:
             "files_new": new,
             "files_changed": 0,
             "files_unmodified": files - new,
-            "dirs_new": len(builder.new),
+            "dirs_new": builder.made,
             "dirs_changed": 0,
-            "dirs_unmodified": builder.built - len(builder.new),
+            "dirs_unmodified": builder.built - builder.made,
             "data_blobs": packing.blobs["data"],
             "tree_blobs": packing.blobs["tree"],
             "data_added": packing.plain_bytes,
@@ -462,8 +465,10 @@ class _Run:
         vanished = [pack_id for pack_id, size in packing.packs.items() if not self._is_there(pack_id, size, told=told)]
         lost = [pack_id for pack_id in vanished if not self._send_again(pack_id)]
         if lost:
-            left = [pack for pack in packing.published if pack.id not in lost]
-            objects.replace_index(packing.indexes, left)
+            rows = objects.index.packs_by_name()
+            left = [pack_id for pack_id in packing.published if pack_id not in lost]
+            packs = [Pack(pack_id, b"", objects.index.packed_blobs(rows[pack_id])) for pack_id in left]
+            objects.replace_index(packing.indexes, packs)
             return False
         if not objects.refresh_index(looked=told):
             objects.spool.tidy(objects.index.packs_by_name())

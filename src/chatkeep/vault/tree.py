@@ -91,13 +91,22 @@ def read_tree(data: bytes) -> list[Node]:
         raise Damaged("A folder in the vault cannot be read.") from error
 
 
-class TreeBuilder:
-    """Names trees, and collects those that the vault does not hold, in the order in which they were built."""
+_AT_ONCE = 256
 
-    def __init__(self, has: Callable[[bytes], bool]) -> None:
+
+class TreeBuilder:
+    """Names trees, and collects those that the vault does not hold, in the order in which they were built.
+
+    has: whether the vault holds a tree. take: is given new ones from time to time, so that they need not all be kept
+    here; `flush` gives it the rest. made: how many were new.
+    """
+
+    def __init__(
+        self, has: Callable[[bytes], bool], take: Callable[[list[tuple[bytes, bytes]]], None] | None = None
+    ) -> None:
         self.new: list[tuple[bytes, bytes]] = []
-        self.built = 0
-        self._has = has
+        self.built = self.made = 0
+        self._has, self._take = has, take
 
     def add(self, nodes: list[str]) -> str:
         """The id of the tree of these nodes, which must stand in the order of their names."""
@@ -106,7 +115,16 @@ class TreeBuilder:
         self.built += 1
         if not self._has(blob_id):
             self.new.append((blob_id, data))
+            self.made += 1
+            if self._take and len(self.new) >= _AT_ONCE:
+                self.flush()
         return blob_id.hex()
+
+    def flush(self) -> None:
+        """Hand over what is new."""
+        if self._take and self.new:
+            waiting, self.new = self.new, []
+            self._take(waiting)
 
     def fan_out(self, leaves: dict[str, str]) -> str:
         """The id of the tree above leaves, {"a3f": id of its tree}: one level for each letter of the keys.

@@ -55,6 +55,6 @@ def put_attachment(request: Asked, sha256: Path[Sha256]) -> Any:
         if digest.hexdigest() != sha256:
             raise ApiError(409, "The bytes are not those of the address: their SHA-256 is another one.")
         spool.seek(0)
-        room.take(archive.id, attachment_bytes=size)
+        room.take(request.access.archive_id, attachment_bytes=size)
         kept = archive.keep(cast(BinaryIO, spool))
     return {"sha256": kept.sha256, "size": kept.size}

@@ -65,10 +65,10 @@ def push_conversations(request: Asked) -> Any:
     Repeating it changes nothing.
     """
     archive = archive_of(request)
-    room.take(archive.id, bytes=len(request.payload))
+    room.take(request.access.archive_id, bytes=len(request.payload))
     content_type = (request.content_type or "").lower()
     read = [_read(raw, archive) for raw in reading.items(request.payload, content_type)]
-    taken = iter(push(archive.id, _source(request), [one for one in read if isinstance(one, Loaded)]))
+    taken = iter(push(request.access.archive_id, _source(request), [one for one in read if isinstance(one, Loaded)]))
     results = [_item(index, one, taken) for index, one in enumerate(read)]
     counts = Counter(one["outcome"] for item in results for one in item["conversations"])
     return {
@@ -149,13 +149,12 @@ def put_conversation(request: Asked, id: Path[Id]) -> Any:
 
     Repeating it changes nothing. 201: it was not here before.
     """
-    archive = archive_of(request)
     reading.refuse_shape(request.payload)
     document = reading.read_document(request.payload)
-    room.take(archive.id, bytes=len(request.payload))
+    room.take(request.access.archive_id, bytes=len(request.payload))
     if document.id != id:
         raise ApiError(409, "The document has another id than the address.", hint="Put it under its own id.")
-    [taken] = push(archive.id, _source(request), [Loaded((document,))])
+    [taken] = push(request.access.archive_id, _source(request), [Loaded((document,))])
     [became] = taken.conversations
     body = {**reading.as_plain(became), "receipt": taken.receipt}
     return Status(201 if became.outcome == "added" else 200, body)

@@ -44,11 +44,11 @@ def export(request: Asked, response: HttpResponse, wanted: values.ExportWanted) 
         raise ApiError(409, "No conversation fits the selection.", hint="Widen it.")
     arguments = {
         "format": wanted.format,
-        "out": _new_zip(archive.id, wanted.format),
+        "out": _new_zip(request.access.archive_id, wanted.format),
         "selection": dataclasses.asdict(selection),
         "options": dataclasses.asdict(made),
     }
-    return _accepted(request, response, "export", queue.archive_subject(archive.id), arguments)
+    return _accepted(request, response, "export", queue.archive_subject(request.access.archive_id), arguments)
 
 
 @router.post("/backups", auth=BACKUP, response={202: values.Job})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from chatkeep.cli import options
+from chatkeep.settings import Settings
 
 
 @click.group()
@@ -20,14 +21,10 @@ def migrate(as_json: bool) -> None:
     Run it once before a new version starts; the old version goes on working meanwhile. Web processes and workers of
     the new version wait for it.
     """
-    from chatkeep.cli import rooms
     from chatkeep.cli.output import count, say, write_json
-    from chatkeep.errors import WrongUse
-
-    found = rooms.settings()
-    if not found.is_server:
-        raise WrongUse("This is no server.", hint="Set DATABASE_URL. One person's data folder updates itself.")
     from chatkeep.connections import start
+
+    _server()
 
     done = start.migrate()
     if as_json:
@@ -65,3 +62,73 @@ def invite(operator: str, email: str, as_json: bool) -> None:
         return
     say(f"This link makes an account ({made.role}), once, until {made.expires_at:%d %B %Y}:")
     say(f"  {link}")
+
+
+@server.command()
+@click.option("--quick", is_flag=True, help="Count only; do not look whether what was counted is sound.")
+@options.as_json
+def check(quick: bool, as_json: bool) -> int:
+    """Count what a server keeps, and look whether all of it is there.
+
+    Every conversation is read, and every attachment that it names is looked for. Compare the counts of before and after
+    when a server was restored or moved.
+    """
+    from chatkeep.cli.ending import DONE, PROBLEMS
+    from chatkeep.cli.output import count, say, say_problems, write_json
+
+    found = _operating()
+    from chatkeep.jobs import census
+    from chatkeep.jobs.means import means_of
+
+    means = means_of(found)
+    try:
+        taken = census.take(means, quick=quick)
+    finally:
+        means.close()
+    if as_json:
+        write_json(taken)
+    else:
+        say(f"{count(taken.people, 'person', 'people')}, {count(taken.archives, 'archive')}")
+        say(f"{count(taken.conversations, 'conversation')}, {count(taken.messages, 'message')}")
+        say(f"{count(taken.attachments, 'attachment')}, {count(taken.connections, 'connection')}")
+        say_problems(taken.problems)
+    return PROBLEMS if taken.problems else DONE
+
+
+@server.command()
+@options.as_json
+def restored(as_json: bool) -> None:
+    """Put right what a restored backup of the database has from the past.
+
+    Run it after the restore, before processes start: everybody is signed out, since some had signed out after that
+    backup, and jobs that ran at its moment wait for a worker again.
+    """
+    from chatkeep.cli.output import count, say, write_json
+
+    _operating()
+    from chatkeep.jobs import restored as past
+
+    ended, put_back = past.end_sessions(), past.put_back()
+    if as_json:
+        write_json({"sessions": ended, "jobs": put_back})
+    else:
+        say(f"{count(ended, 'session')} ended, {count(put_back, 'job')} put back")
+
+
+def _operating() -> Settings:
+    """The settings of a server whose database is ready. Raises WrongUse where there is none."""
+    from chatkeep.connections.start import start
+
+    found = _server()
+    start(found.home)
+    return found
+
+
+def _server() -> Settings:
+    from chatkeep.cli import rooms
+    from chatkeep.errors import WrongUse
+
+    found = rooms.settings()
+    if not found.is_server:
+        raise WrongUse("This is no server.", hint="Set DATABASE_URL. One person's data folder updates itself.")
+    return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import platform
 import random
@@ -28,6 +29,7 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))  # PostgreSQL, the 
 
 from crowd.asking import Answers, Question, ask, hurry
 from crowd.measuring import memory, seconds_of
+from crowd.people import natives
 from crowd.server import Server
 from figures.measure import Pressure
 from figures.table import Row, head, line
@@ -65,8 +67,10 @@ def pages(load: Load) -> Iterator[Row]:
     """Pages of many people at a steady rate."""
     questions = list(itertools.islice(_pages(load), int(load.rate * load.seconds)))
     hurry(load.server.port, questions[:100], hands=2)  # the first requests of a process load what it needs
+    used = _used(load)
     answers = ask(load.server.port, questions, rate=load.rate)
     _tell_wrong(answers)
+    yield from _processor(load, used, len(answers.all), "page")
     for share, reach in ((0.5, None), (0.95, 250.0), (0.99, None)):
         what = f"page, {load.rate:g} requests/s, p{share * 100:g}"
         yield Row(what=what, ours=answers.quantile(share) * 1000, unit="ms", reach=reach)
@@ -79,6 +83,18 @@ def pages(load: Load) -> Iterator[Row]:
     for kind in ("web",):
         held = [memory(pid) for pid in load.server.processes()[kind]]
         yield Row(what=f"memory of a {kind} process after that", ours=max(held)[0], unit="MB")
+
+
+def _used(load: Load) -> dict[str, float]:
+    """Processor time that each kind of process has used so far [s]."""
+    return {kind: seconds_of(pids) for kind, pids in load.server.processes().items()}
+
+
+def _processor(load: Load, before: dict[str, float], times: int, what: str) -> Iterator[Row]:
+    """What one costs, which says more than times do where the machine is busy with other things."""
+    now = _used(load)
+    for kind in ("web", "database"):
+        yield Row(what=f"- processor of {kind} for a {what}", ours=1000 * (now[kind] - before[kind]) / times, unit="ms")
 
 
 def _pages(load: Load) -> Iterator[Question]:
@@ -99,12 +115,40 @@ def _kind(path: str) -> str:
     return path if path in ("/", "/chats/") else "chat"
 
 
+def push(load: Load) -> Iterator[Row]:
+    """Conversations that a chat platform pushes as they happen, each as ChatGPT has it."""
+    token = load.server.run("-m", "chatkeep", "tokens", "add", "load", "--scope", "write", "--service", "--json")
+    bearer = f"Bearer {json.loads(token)['token']}"
+    for size, requests in ((1, int(load.seconds * 15)), (20, int(load.seconds))):
+        values = natives(len(load.people) + size, requests * size)  # those of nobody else
+        dice = random.Random(size)
+        questions = []
+        while batch := list(itertools.islice(values, size)):
+            body = b"[" + b",".join(b'{"platform":"chatgpt","native":' + one + b"}" for one in batch) + b"]"
+            person = f"person-{dice.randrange(len(load.people))}@load.example"
+            headers = (
+                ("Authorization", bearer),
+                ("Chatkeep-On-Behalf-Of", person),
+                ("Content-Type", "application/json"),
+            )
+            questions.append(Question("/api/v1/conversations", headers, "POST", body))
+        used = _used(load)
+        answers = hurry(load.server.port, questions, hands=8)
+        _tell_wrong(answers)
+        taken = size * (len(answers.all) - len(answers.wrong))
+        what = "conversations pushed one by one" if size == 1 else f"conversations pushed {size} at a time"
+        yield Row(what=what, ours=taken / answers.seconds, unit="/s", at_least=150)
+        yield from _processor(load, used, size * len(answers.all), "pushed conversation")
+        yield Row(what=f"- p95 of a push of {size}", ours=answers.quantile(0.95) * 1000, unit="ms")
+        yield Row(what="- pushes that failed", ours=len(answers.wrong), unit=f"of {len(answers.all):,}", reach=0)
+
+
 def _tell_wrong(answers: Answers) -> None:
     for answer in answers.wrong[:5]:
         print(f"{answer.question.path}: {answer.status}", file=sys.stderr)
 
 
-FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages}
+FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages, "push": push}
 
 
 def main() -> int:

@@ -44,6 +44,7 @@ class Server:
         self.folder = folder
         self._workers = workers
         self._stack = ExitStack()
+        self._log = self._stack.enter_context((folder / "log").open("ab"))
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self.environment = {
@@ -122,7 +123,8 @@ class Server:
             [sys.executable, "-c", LISTENS, str(self._listener.fileno())],
             env=self.environment,
             pass_fds=[self._listener.fileno()],
-            stdout=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
         )
         until = time.monotonic() + 90
         while True:
@@ -142,7 +144,7 @@ class Server:
     def worker(self) -> subprocess.Popen[bytes]:
         """One worker more, which whoever asked for it looks after."""
         command = [sys.executable, "-m", "chatkeep", "worker"]
-        return subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=self.environment, stdout=self._log, stderr=self._log)
 
     def processes(self) -> Mapping[str, list[int]]:
         """The processes of each kind, by their ids."""

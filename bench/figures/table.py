@@ -11,6 +11,7 @@ class Row:
     """One figure of ours beside a peer's, or beside a limit.
 
     reach: the ratio (ours / peer) to reach; where there is no peer, the value itself.
+    at_least: the value to reach where more is better.
     """
 
     what: str
@@ -19,6 +20,7 @@ class Row:
     peer: float | None = None
     peer_name: str = ""
     reach: float | None = None
+    at_least: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -27,6 +29,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
+        if self.at_least is not None:
+            return "reached" if self.ours >= self.at_least else "not reached"
         if self.reach is None:
             return ""
         return "reached" if self.ratio <= self.reach else "not reached"
@@ -53,6 +57,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     ours = f"{_number(row.ours)} {row.unit}"
     if row.peer is None:
         limit = "" if row.reach is None else f"{_number(row.reach)} {row.unit}"
+        if row.at_least is not None:
+            limit = f"at least {_number(row.at_least)} {row.unit}"
         return row.what, ours, row.peer_name, "", limit, row.verdict
     reach = "" if row.reach is None else _share(row.reach)
     return row.what, ours, f"{row.peer_name} {_number(row.peer)} {row.unit}", _share(row.ratio), reach, row.verdict

@@ -58,6 +58,7 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
     from chatkeep.api.messenger import Messenger
     from chatkeep.jobs.means import means_of
     from chatkeep.jobs.workshop import workshop
+    from chatkeep.watching.chores import chores
     from chatkeep.watching.eyes import Eyes
 
     with closing(means_of(app.settings)) as means:
@@ -67,7 +68,7 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
             Messenger(means, networks=app.settings.webhook_networks).tick()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
             return
-        eyes = Eyes(app.settings, works=works.lives)
+        eyes = Eyes(app.settings, works=works.lives, chores=chores(app.settings, means))
         messenger = Messenger(means, networks=app.settings.webhook_networks)
         works.start()
         messenger.start()

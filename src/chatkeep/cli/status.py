@@ -38,6 +38,16 @@ class PlaceStatus(msgspec.Struct, frozen=True, kw_only=True):
     paused: str = ""
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong. subject: the place it is about, "" for this machine. level: bad or warn."""
+
+    code: str
+    level: str
+    subject: str
+    what: str
+    hint: str
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The answer. state: safe, behind, alone (on this machine only), empty, or trouble."""
 
@@ -48,13 +58,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     attachments: int
     places: list[PlaceStatus]
+    findings: list[Found] = []
 
 
 @click.command()
 @options.as_json
 def status(as_json: bool) -> int:
     """Are my chats safe? One sentence, and what it rests on."""
-    from chatkeep.cli.output import count, say, when, write_json
+    from chatkeep.cli.output import count, one_line, say, when, write_json
 
     found = _status()
     if as_json:
@@ -72,6 +83,8 @@ def status(as_json: bool) -> int:
         facts += [place.sign_in.rstrip("."), f"run chatkeep reconnect {place.name}"] if place.sign_in else []
         facts.append(f"paused: {place.paused}" if place.paused else _next(place))
         say(f"  {place.name}: " + "; ".join(filter(None, facts)))
+    for finding in found.findings:
+        say(f"  ! {one_line(finding.what)} {one_line(finding.hint)}".rstrip())
     return DONE
 
 
@@ -113,7 +126,17 @@ def _status() -> Status:
         messages=counts.messages,
         attachments=counts.attachments,
         places=places,
+        findings=_findings(),
     )
+
+
+def _findings() -> list[Found]:
+    """What notices and the home page say too."""
+    from chatkeep.cli import rooms
+    from chatkeep.watching.findings import findings
+
+    found = findings(home=rooms.settings().home, now=datetime.now(UTC))
+    return [Found(code=f.code, level=f.level, subject=f.subject, what=f.what, hint=f.hint) for f in found]
 
 
 def _place(connection: Any, number: int) -> PlaceStatus:

@@ -60,12 +60,13 @@ def _serve_one(settings: Settings, *, open_browser: bool) -> None:
     start.start(settings.home)
     from chatkeep.api.messenger import Messenger
     from chatkeep.jobs.workshop import workshop
+    from chatkeep.watching.chores import chores
     from chatkeep.watching.eyes import Eyes
     from chatkeep.web import held
 
     listener = _listen(settings)
     works = workshop(held.means())
-    eyes = Eyes(settings, works=works.lives, conflicts=held.open_conflicts)
+    eyes = Eyes(settings, works=works.lives, chores=chores(settings, held.means()), conflicts=held.open_conflicts)
     eyes.open()
     messenger = Messenger(held.means(), networks=settings.webhook_networks)
     works.start()

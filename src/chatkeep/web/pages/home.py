@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from chatkeep.connections.health import SignInHealth, health
 from chatkeep.connections.models import Connection
 from chatkeep.selection import Selection
+from chatkeep.watching.findings import findings
 from chatkeep.web import held
 
 OLD = timedelta(days=7)
@@ -27,6 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "counts": counts,
         "places": places,
         "state": _state(places) if counts.conversations else None,
+        "findings": findings(home=held.folder(request), now=timezone.now(), archive=held.archive_id(request)),
         "recent": held.archive(request).listing(Selection(), limit=6) if counts.conversations else [],
     }
     return render(request, "pages/home.html", context)

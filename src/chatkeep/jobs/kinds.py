@@ -17,7 +17,7 @@ import msgspec
 from chatkeep import operations
 from chatkeep.connections import opening
 from chatkeep.errors import SignInAgain
-from chatkeep.jobs import asking, lease
+from chatkeep.jobs import asking, lease, room
 from chatkeep.jobs.means import Means, forget_touched, tell_changes
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
@@ -193,7 +193,9 @@ def take_in(place: opening.Place, means: Means, *, progress: Progress) -> InboxR
     """Import what lies in the inbox of a place; its pieces are kept in the data folder until they are in."""
     here = means.of(place.connection.archive)
     spool = here.home / "inbox" / place.connection.uid
-    return operations.take_in(here.archive, place.counting, spool=spool, progress=progress)
+    room.check(means, here.id, bytes=1)
+    told = room.watching(means, here.id, progress)
+    return operations.take_in(here.archive, place.counting, spool=spool, progress=told)
 
 
 def look_into(place: opening.Place, means: Means, *, snapshot: str, progress: Progress) -> RestoreReport:
@@ -270,7 +272,9 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
 
 def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
     paths = [Path(path) for path in given["paths"]]
-    report = operations.import_from(means.archive_of(run.archive), paths, progress=run.progress)
+    room.check(means, run.archive, bytes=1)
+    told = room.watching(means, run.archive, run.progress)
+    report = operations.import_from(means.archive_of(run.archive), paths, progress=told)
     if given.get("uploaded"):
         for folder in {path.parent for path in paths}:
             shutil.rmtree(folder, ignore_errors=True)

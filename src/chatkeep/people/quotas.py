@@ -52,14 +52,11 @@ def defaults() -> dict[str, int]:
 
 def of(user: User, used: Mapping[str, int]) -> list[Quota]:
     """How somebody stands, given what their own archive holds: "bytes", "attachment_bytes"."""
-    counted = {**used, "connections": connections_of(user)}
-    given = defaults()
-    found = []
-    for name, (title, hint) in WORDS.items():
-        own = getattr(user, f"most_{name}")
-        most = given[name] if own is None else own
-        found.append(Quota(name=name, title=title, used=counted.get(name, 0), most=most, hint=hint))
-    return found
+    counted, most = {**used, "connections": connections_of(user)}, limits(user)
+    return [
+        Quota(name=name, title=title, used=counted.get(name, 0), most=most.get(name, 0), hint=hint)
+        for name, (title, hint) in WORDS.items()
+    ]
 
 
 def connections_of(user: User) -> int:
@@ -74,17 +71,21 @@ def owner_of(archive: str) -> User | None:
     return found.user if found and settings.CHATKEEP.is_server else None
 
 
+def limits(user: User) -> dict[str, int]:
+    """The limits that somebody has, by name; none for what they may keep as much of as they like."""
+    given = defaults()
+    found = {name: given[name] if (own := getattr(user, f"most_{name}")) is None else own for name in WORDS}
+    return {name: most for name, most in found.items() if most}
+
+
 def check(archive: str, used: Mapping[str, int], *, more: Mapping[str, int]) -> None:
     """Refuse what would go over a limit. more: how much would be added, by the name of the quota.
 
     Raises QuotaFull, which says what is used, what is allowed and what can be done.
     """
     user = owner_of(archive)
-    if user is None:
-        return
-    for quota in of(user, used):
-        wanted = more.get(quota.name, 0)
-        if quota.left is not None and wanted > quota.left:
+    for quota in of(user, used) if user else ():
+        if quota.most and quota.used + more.get(quota.name, 0) > quota.most:
             raise QuotaFull(f"There is no room for this: {_said(quota)}", hint=quota.hint)
 
 

@@ -18,7 +18,7 @@ from chatkeep.archive import Archive
 from chatkeep.connections import opening
 from chatkeep.connections.installation import OWN, Installation, folder_of
 from chatkeep.connections.models import Connection
-from chatkeep.jobs import queue
+from chatkeep.jobs import queue, room
 from chatkeep.jobs.means import Means, means_of
 from chatkeep.jobs.models import Job
 from chatkeep.jobs.run import Run
@@ -90,6 +90,11 @@ def person(request: HttpRequest) -> User:
 def archive_id(request: HttpRequest) -> str:
     """The archive that a page is about."""
     return _id(request)
+
+
+def check_room(request: HttpRequest, **more: int) -> None:
+    """Refuse what would go over a limit of whoever owns the archive. Raises QuotaFull."""
+    room.check(means(), _id(request), **more)
 
 
 def used(request: HttpRequest) -> dict[str, int]:

@@ -148,6 +148,7 @@ def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:
             _try(request, kind, given)
             return _options(request, kind, before, given=given, tried=True)
         if before is None:
+            held.check_room(request, connections=1)
             looking.check_name(given["name"], held.installation(request).archive)
         row = consenting.begin(
             kind.name,
@@ -296,6 +297,7 @@ def _polled(request: HttpRequest, row: Consent) -> bool:
 
 
 def _finish(request: HttpRequest, row: Consent) -> HttpResponse:
+    held.check_room(request, connections=1)
     made = connecting.connect_consented(
         row, installation=held.installation(request), passphrase=request.POST.get("passphrase", "")
     )

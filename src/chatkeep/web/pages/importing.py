@@ -31,6 +31,7 @@ def imports(request: HttpRequest) -> HttpResponseBase:
 def _begin(request: HttpRequest) -> HttpResponseBase:
     given = request.POST.get("path", "").strip()
     files = request.FILES.getlist("files")
+    held.check_room(request, bytes=1)
     if files:
         return redirect("run", _enqueue(request, [str(path) for path in _stage(request, files)], uploaded=True))
     if given and held.installation(request).shared:

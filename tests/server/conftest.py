@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
+from chatkeep.jobs.means import means_of
 from chatkeep.people import belonging
 from chatkeep.people.models import Role, User
 from chatkeep.web import held
@@ -25,12 +28,15 @@ def browser() -> Callable[[], Client]:
 
 
 @pytest.fixture
-def tables(transactional_db: None) -> Iterator[None]:
+def tables(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tables and files of its own for every test."""
     cache.clear()
+    here = connection.settings_dict
+    url = f"postgresql://chatkeep@/{here['NAME']}?host={here['HOST']}"
+    means = means_of(msgspec.structs.replace(settings.CHATKEEP, database_url=url))
+    monkeypatch.setattr(held, "means", lambda: means)
     yield
-    held.means().close()
-    held.means.cache_clear()
+    means.close()
     shutil.rmtree(settings.CHATKEEP.home / "archives", ignore_errors=True)
 
 

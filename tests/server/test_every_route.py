@@ -13,6 +13,7 @@ from allauth.usersessions.models import UserSession
 from django.test import Client
 
 from chatkeep import example
+from chatkeep.api import tokens
 from chatkeep.connections import connecting
 from chatkeep.connections.models import Connection, Consent
 from chatkeep.jobs import queue
@@ -81,6 +82,7 @@ def hers(alice: tuple[User, Client], tmp_path: Path, monkeypatch: pytest.MonkeyP
     consent = Consent.objects.create(archive=id, provider="dropbox", name=CANARY)
     key = Authenticator.objects.create(user=user, type="webauthn", data={"name": CANARY, "credential": {}})
     sha256 = next(iter(archive.held()))[0]
+    _, token = tokens.add("Alice's program", ["read"], archive=id, user=user.pk.hex)
     link, _ = inviting.invite(by=user, archive=id)
     account, _ = inviting.invite(by=user)
     places = {f"{name}.name": made.name for name in _named("backups/")}
@@ -105,6 +107,7 @@ def hers(alice: tuple[User, Client], tmp_path: Path, monkeypatch: pytest.MonkeyP
         "operator-person.id": user.pk,
         "operator-change.id": user.pk,
         "operator-withdraw.id": account.pk,
+        "program-revoke.pk": token.pk,
         "link": link.pk.hex,
         "uid": place.uid,
         "archive": id,
@@ -179,7 +182,7 @@ def test_what_is_somebody_elses_is_not_there(hers: dict[str, Any], charlie: tupl
 
 def test_she_herself_is_shown_it(hers: dict[str, Any], alice: tuple[User, Client]) -> None:
     _, browser = alice
-    for name in ("chat", "place", "receipt", "run", "export-download", "opened", "attachment"):
+    for name in ("chat", "place", "receipt", "run", "export-download", "attachment"):
         route = next(one for one in routes() if one.name == name)
         answer = browser.get(route.filled(hers))
         answer.close()

@@ -116,6 +116,6 @@ def test_a_limit_for_all_holds_where_somebody_has_none_of_their_own(limited: Cal
     settings.CHATKEEP = msgspec.structs.replace(settings.CHATKEEP, most_bytes=10)
     own = limited()
     with pytest.raises(QuotaFull):
-        room.check(held.means(), own, bytes=1)
+        room.check(held.means(), own, {"bytes": 1})
     limited(bytes=0)
-    room.check(held.means(), own, bytes=1)
+    room.check(held.means(), own, {"bytes": 1})

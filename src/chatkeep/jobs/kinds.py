@@ -193,7 +193,7 @@ def take_in(place: opening.Place, means: Means, *, progress: Progress) -> InboxR
     """Import what lies in the inbox of a place; its pieces are kept in the data folder until they are in."""
     here = means.of(place.connection.archive)
     spool = here.home / "inbox" / place.connection.uid
-    room.check(means, here.id, bytes=1)
+    room.check(means, here.id, {"bytes": 1})
     told = room.watching(means, here.id, progress)
     return operations.take_in(here.archive, place.counting, spool=spool, progress=told)
 
@@ -272,7 +272,7 @@ def _at_a_place(means: Means, work: Callable[[Run, opening.Place, dict[str, Any]
 
 def _import(means: Means, run: Run, given: Mapping[str, Any]) -> object:
     paths = [Path(path) for path in given["paths"]]
-    room.check(means, run.archive, bytes=1)
+    room.check(means, run.archive, {"bytes": 1})
     told = room.watching(means, run.archive, run.progress)
     report = operations.import_from(means.archive_of(run.archive), paths, progress=told)
     if given.get("uploaded"):

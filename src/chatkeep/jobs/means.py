@@ -161,7 +161,8 @@ class _Opened:
             raise NotFound("This archive is not here.")
         folder = folder_of(self._settings.home, id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return Archive.open(folder, device=opening.this_device(self._settings.device, id).host)
+        device = opening.this_device(self._settings.device, id).host
+        return Archive.open(folder, archive_id=id, device=device, database=self._settings.database_url)
 
     def close(self) -> None:
         with self._lock:

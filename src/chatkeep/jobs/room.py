@@ -6,6 +6,7 @@ What an archive holds is counted at most once in a few seconds, so a limit may b
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from chatkeep.jobs.means import Means
@@ -17,7 +18,7 @@ _counted: dict[str, tuple[float, dict[str, int]]] = {}
 _MOST_REMEMBERED = 10_000
 
 
-def check(means: Means, archive: str, *, now: bool = False, **more: int) -> None:
+def check(means: Means, archive: str, more: Mapping[str, int], *, now: bool = False) -> None:
     """Refuse what would go over a limit. more: bytes, attachment_bytes, connections; now: count what is held anew.
 
     Raises QuotaFull.
@@ -37,7 +38,7 @@ def watching(means: Means, archive: str, progress: Progress) -> Progress:
         progress(step)
         if time.monotonic() - looked > COUNTED_FOR_S:
             looked = time.monotonic()
-            check(means, archive, now=True)
+            check(means, archive, {}, now=True)
 
     return tell
 

@@ -94,7 +94,7 @@ def archive_id(request: HttpRequest) -> str:
 
 def check_room(request: HttpRequest, **more: int) -> None:
     """Refuse what would go over a limit of whoever owns the archive. Raises QuotaFull."""
-    room.check(means(), _id(request), **more)
+    room.check(means(), _id(request), more)
 
 
 def used(request: HttpRequest) -> dict[str, int]:

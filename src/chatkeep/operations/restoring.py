@@ -240,15 +240,17 @@ class _Plan:
 
     def verify(self) -> None:
         """Compare what the archive holds now with what it shall hold."""
-        here = {entry.id: entry.revision for entry in self._archive.entries()}
         replaced = {change.id for change in self._changes} if self._replace else set()
-        for id, shall in self._shall.items():
-            if id in replaced and id in here:
-                here[id] = _observed(self._archive.load(id))
-            if here.get(id) == shall or (id in self._untrash and id in here):
+        missing = self._shall
+        for entry in self._archive.entries():
+            if (shall := missing.get(entry.id)) is None:
+                continue
+            here = _observed(self._archive.load(entry.id)) if entry.id in replaced else entry.revision
+            if here == shall or entry.id in self._untrash:
+                del missing[entry.id]
                 self._restored += 1
-            else:
-                self._problems.append(Problem(f"conversation {id}", "It is not here as it should be now."))
+        for id in missing:
+            self._problems.append(Problem(f"conversation {id}", "It is not here as it should be now."))
 
     def report(self, *, dry_run: bool) -> RestoreReport:
         return RestoreReport(

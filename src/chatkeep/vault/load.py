@@ -35,20 +35,28 @@ class VaultDocument(msgspec.Struct, frozen=True):
 
 
 class _Wanted:
-    """A document on its way: its pieces, and those that have come so far, still sealed."""
+    """A document on its way: its pieces, and those that have come so far, still sealed.
 
-    __slots__ = ("id", "late", "missing", "node", "parts")
+    There is one for each conversation of a restore, and most have one piece: no more is kept here than is needed.
+    """
+
+    __slots__ = ("content", "id", "late", "parts", "time")
 
     def __init__(self, conversation: str, node: Node) -> None:
         self.id = conversation
-        self.node = node
-        self.missing = set(node.content or [])
-        self.parts: dict[str, bytes] = {}
+        self.content = node.content or []
+        self.time = "" if node.mtime == NO_TIME else node.mtime
+        self.parts: dict[str, bytes] | None = None
         self.late = False
 
     @property
+    def pieces(self) -> set[str]:
+        """The pieces that it needs, each once."""
+        return set(self.content)
+
+    @property
     def held(self) -> int:
-        return sum(map(len, self.parts.values()))
+        return sum(map(len, (self.parts or {}).values()))
 
 
 class _Span(msgspec.Struct):
@@ -97,15 +105,16 @@ class _Gathering:
     def run(self) -> Iterator[VaultDocument | Problem]:
         whole = []
         for document in self._wanted:
-            if any(self._place(piece) is None for piece in document.missing):
+            if any(self._place(piece) is None for piece in document.content):
                 yield _damaged(document, "A part of it is missing from the vault.")
             else:
                 whole.append(document)
         for document in whole:
-            if not document.missing:
+            if not document.content:
                 yield _document(document, b"")
-            for piece in document.missing:
+            for piece in document.pieces:
                 self._users[piece].append(document)
+        self._wanted = []
         for span, data in _ahead(self._objects.pool(1), self._spans(), self._fetch):
             for piece, place in span.blobs:
                 at = place.offset - span.start
@@ -149,7 +158,7 @@ class _Gathering:
     def _came(self, piece: str, pack: str, size: int, sealed: bytes) -> Iterator[VaultDocument | Problem]:
         opened: bytes | Problem | None = None
         for document in self._users[piece]:
-            if len(document.node.content or []) == 1:
+            if len(document.content) == 1:
                 opened = opened if opened is not None else self._open(piece, pack, size, sealed, document)
                 yield _document(document, opened) if isinstance(opened, bytes) else _damaged(document, opened.what)
             elif not document.late:
@@ -164,41 +173,40 @@ class _Gathering:
             return _damaged(document, error.what)
 
     def _hold(self, document: _Wanted, piece: str, sealed: bytes) -> Iterator[VaultDocument | Problem]:
+        document.parts = document.parts or {}
         document.parts[piece] = sealed
-        document.missing.discard(piece)
         self._held += len(sealed)
-        if not document.missing:
+        if len(document.parts) == len(document.pieces):
             self._held -= document.held
             yield self._join(document)
         elif self._held > _HELD:  # too many pieces wait for others: this one is fetched by itself, at the end
             self._held -= document.held
-            document.parts.clear()
+            document.parts = None
             document.late = True
             self._late.append(document)
 
     def _join(self, document: _Wanted) -> VaultDocument | Problem:
         parts = []
-        for piece in document.node.content or []:
+        held, document.parts = document.parts or {}, None
+        for piece in document.content:
             place = self._place(piece)
             pack = self._objects.index.pack_name(place.pack) if place else ""
-            opened = self._open(piece, pack, place.size, document.parts[piece], document) if place else b""
+            opened = self._open(piece, pack, place.size, held[piece], document) if place else b""
             if isinstance(opened, Problem):
                 return opened
             parts.append(opened)
-        document.parts.clear()
         return _document(document, b"".join(parts))
 
     def _one_by_one(self, document: _Wanted) -> VaultDocument | Problem:
         try:
-            pieces = [self._objects.read_blob("data", bytes.fromhex(p)) for p in document.node.content or []]
+            pieces = [self._objects.read_blob("data", bytes.fromhex(p)) for p in document.content]
         except Damaged as error:
             return _damaged(document, error.what)
         return _document(document, b"".join(pieces))
 
 
 def _document(document: _Wanted, data: bytes) -> VaultDocument:
-    time = document.node.mtime
-    return VaultDocument(document.id, "" if time == NO_TIME else time, data)
+    return VaultDocument(document.id, document.time, data)
 
 
 def _damaged(document: _Wanted, what: str) -> Problem:

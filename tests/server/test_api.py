@@ -11,10 +11,11 @@ import pytest
 from django.test import Client
 
 from archive.talks import talk
-from chatkeep.api import rates, room, tokens
+from chatkeep.api import rates, tokens
 from chatkeep.api.described import openapi
 from chatkeep.api.models import Known, Token
 from chatkeep.connections.models import Connection
+from chatkeep.jobs import room
 from chatkeep.model import encode
 from chatkeep.people import belonging
 from chatkeep.people.models import Membership, User

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from django.conf import settings
+
 from chatkeep.archive import Archive
+from chatkeep.jobs import room
 from chatkeep.jobs.means import Means
 
 _lent: list[Callable[[], Means]] = []
@@ -29,3 +32,9 @@ def archive(archive_id: str) -> Archive:
 def folder(archive_id: str) -> Path:
     """Where its files are."""
     return means().installation_of(archive_id).home
+
+
+def refuse_without_room(archive_id: str, **more: int) -> None:
+    """Refuse what would go over a limit of its owner; more: by the names of quotas. Raises QuotaFull."""
+    if settings.CHATKEEP.is_server:
+        room.check(means(), archive_id, more)

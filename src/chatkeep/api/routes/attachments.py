@@ -10,7 +10,7 @@ from urllib.parse import quote
 from django.http import FileResponse, HttpResponseBase
 from ninja import Path, Router
 
-from chatkeep.api import room, values
+from chatkeep.api import house, values
 from chatkeep.api.problems import ApiError
 from chatkeep.api.routes.frame import READ, WRITE, Asked, archive_of, raw_answer, raw_body
 from chatkeep.api.values import Sha256
@@ -55,6 +55,6 @@ def put_attachment(request: Asked, sha256: Path[Sha256]) -> Any:
         if digest.hexdigest() != sha256:
             raise ApiError(409, "The bytes are not those of the address: their SHA-256 is another one.")
         spool.seek(0)
-        room.take(request.access.archive_id, attachment_bytes=size)
+        house.refuse_without_room(request.access.archive_id, attachment_bytes=size)
         kept = archive.keep(cast(BinaryIO, spool))
     return {"sha256": kept.sha256, "size": kept.size}

@@ -9,7 +9,7 @@ from django.http import HttpResponse, HttpResponseNotModified
 from ninja import Path, Query, Router, Status
 
 from chatkeep import operations
-from chatkeep.api import reading, room, values
+from chatkeep.api import house, reading, values
 from chatkeep.api.problems import ApiError, problem, status_of
 from chatkeep.api.pushing import Taken, push
 from chatkeep.api.routes.frame import READ, WRITE, Asked, archive_of, raw_answer, raw_body
@@ -65,7 +65,7 @@ def push_conversations(request: Asked) -> Any:
     Repeating it changes nothing.
     """
     archive = archive_of(request)
-    room.take(request.access.archive_id, bytes=len(request.payload))
+    house.refuse_without_room(request.access.archive_id, bytes=len(request.payload))
     content_type = (request.content_type or "").lower()
     read = [_read(raw, archive) for raw in reading.items(request.payload, content_type)]
     taken = iter(push(request.access.archive_id, _source(request), [one for one in read if isinstance(one, Loaded)]))
@@ -151,7 +151,7 @@ def put_conversation(request: Asked, id: Path[Id]) -> Any:
     """
     reading.refuse_shape(request.payload)
     document = reading.read_document(request.payload)
-    room.take(request.access.archive_id, bytes=len(request.payload))
+    house.refuse_without_room(request.access.archive_id, bytes=len(request.payload))
     if document.id != id:
         raise ApiError(409, "The document has another id than the address.", hint="Put it under its own id.")
     [taken] = push(request.access.archive_id, _source(request), [Loaded((document,))])

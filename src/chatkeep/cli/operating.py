@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from chatkeep.cli import options
@@ -113,6 +115,62 @@ def restored(as_json: bool) -> None:
         write_json({"sessions": ended, "jobs": put_back})
     else:
         say(f"{count(ended, 'session')} ended, {count(put_back, 'job')} put back")
+
+
+@server.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--archive", "whose", metavar="WHOSE", required=True, help="Into whose archive: e-mail address, or its id."
+)
+@options.as_json
+def adopt(folder: Path, whose: str, as_json: bool) -> int:
+    """Bring the data folder of a laptop into somebody's archive here.
+
+    FOLDER is what CHATKEEP_HOME was there; nothing is taken from it. Conversations, edits, attachments, the trash and
+    what was deleted come; places for backups are connected anew. Run again, it goes on where it was, and adds nothing
+    that is there. Ends with the counts compared, and with exit code 1 if they differ.
+    """
+    from chatkeep.archive import Archive
+    from chatkeep.cli import progress
+    from chatkeep.cli.ending import DONE, FAILED
+    from chatkeep.cli.output import say, say_problems, write_json
+    from chatkeep.errors import WrongUse
+    from chatkeep.operations import adopt as take_over
+
+    found = _operating()
+    if not (folder / "archive.sqlite3").is_file():
+        raise WrongUse(f"{folder} has no archive.sqlite3.", hint="Give the data folder of the laptop.")
+    from chatkeep.jobs.means import means_of
+
+    id = _archive_of(whose)
+    means = means_of(found)
+    try:
+        with Archive.open(folder) as given, progress.shown(as_json=as_json) as told:
+            report = take_over(given, means.archive_of(id), progress=told)
+    finally:
+        means.close()
+    if as_json:
+        write_json(report)
+    else:
+        for name in ("conversations", "messages", "attachments", "tombstones"):
+            compared = getattr(report, name)
+            say(f"{name:14} {compared.given:>9,} given {compared.here:>9,} here")
+        say_problems(report.problems)
+    return DONE if report.is_whole else FAILED
+
+
+def _archive_of(whose: str) -> str:
+    """The id of an archive, or of the one that a person owns. Raises NotFound."""
+    from chatkeep.errors import NotFound
+    from chatkeep.people import belonging
+    from chatkeep.people.models import Membership, User, plain_email
+
+    if Membership.objects.filter(archive=whose).exists():
+        return whose
+    user = User.objects.filter(email=plain_email(whose)).first()
+    if user is None:
+        raise NotFound(f"Nobody here has an archive {whose}", hint="Invite them first: chatkeep server invite --email.")
+    return belonging.archive_of(user)
 
 
 def _operating() -> Settings:

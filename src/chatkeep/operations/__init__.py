@@ -15,6 +15,7 @@
     tidy          old backups forgotten, what nothing needs removed, small things merged
     publish       readable copies at a place, one way; only what changed (withdraw: takes them away again)
     take_in       what lies in the inbox of a place
+    adopt         what another archive holds, all of it, with counts compared
 
 Each receives what it works on opened (an archive, a vault), tells its progress step by step, and gives a report: a
 value whose JSON is a contract. Each leaves whole things only when it is stopped, and goes on where it was when run
@@ -27,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chatkeep.operations.adopting import adopt
     from chatkeep.operations.backing_up import back_up, snapshots
     from chatkeep.operations.checking import check
     from chatkeep.operations.deleting import delete, empty_trash, forget, trash, untrash
@@ -38,10 +40,12 @@ if TYPE_CHECKING:
     from chatkeep.operations.progress import Cancelled, Progress, Step, quiet
     from chatkeep.operations.publishing import erase_copies, publish, withdraw
     from chatkeep.operations.reports import (
+        AdoptReport,
         Attachments,
         BackupReport,
         Change,
         CheckReport,
+        Compared,
         CopiesReport,
         DeleteReport,
         DrillReport,
@@ -63,11 +67,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAMPLE",
+    "AdoptReport",
     "Attachments",
     "BackupReport",
     "Cancelled",
     "Change",
     "CheckReport",
+    "Compared",
     "CopiesReport",
     "DeleteReport",
     "DrillReport",
@@ -84,6 +90,7 @@ __all__ = [
     "SyncReport",
     "Taken",
     "TidyReport",
+    "adopt",
     "back_up",
     "check",
     "delete",
@@ -116,6 +123,7 @@ _ELSEWHERE = (
         "take_in": "inbox",
         "withdraw": "publishing",
         "SAMPLE": "drilling",
+        "adopt": "adopting",
         "back_up": "backing_up",
         "check": "checking",
         "drill": "drilling",

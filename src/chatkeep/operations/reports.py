@@ -51,6 +51,30 @@ class ImportReport(Report, frozen=True, kw_only=True):
     notes: list[str]
 
 
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """given: how many there are in what was given; here: how many of these are here now."""
+
+    given: int
+    here: int
+
+
+class AdoptReport(Report, frozen=True, kw_only=True):
+    """An archive that was taken over. added, updated: conversations. The rest: counts compared."""
+
+    added: int
+    updated: int
+    conversations: Compared
+    messages: Compared
+    attachments: Compared
+    tombstones: Compared
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was given is here."""
+        counts = (self.conversations, self.messages, self.attachments, self.tombstones)
+        return not self.problems and all(one.given == one.here for one in counts)
+
+
 class ExportReport(Report, frozen=True, kw_only=True):
     """An export. bytes: written in all.
 

@@ -39,6 +39,7 @@ fix: .venv/for-test
 	$(BIN)/ruff format .
 	$(BIN)/python docs/examples.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/sizing.py
 
 soak: .venv/for-test
 	env SEEDS=100000 $(ARGS) $(BIN)/pytest -n 2 tests/simulator

@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,26 @@ def _tell_wrong(answers: Answers) -> None:
         print(f"{answer.question.path}: {answer.status}", file=sys.stderr)
 
 
-FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages, "push": push}
+_SIZES = """
+SELECT n.nspname || '.' || c.relname, pg_table_size(c.oid), pg_indexes_size(c.oid) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname IN ('archive', 'public') ORDER BY pg_total_relation_size(c.oid) DESC LIMIT 6
+"""
+
+
+def sizes(load: Load) -> Iterator[Row]:
+    """What a conversation takes in the database, and how much of it are indexes."""
+    with import_module("psycopg").connect(load.server.url) as database:
+        rows = database.execute(_SIZES).fetchall()
+        whole = database.execute("SELECT count(*), sum(messages) FROM archive.documents").fetchone()
+    conversations, messages = whole
+    yield Row(what="messages of a conversation", ours=float(messages / conversations), unit="")
+    for name, table, indexes in rows:
+        yield Row(what=f"{name}, of a conversation", ours=table / conversations / 1000, unit="kB")
+        yield Row(what="- its indexes", ours=indexes / conversations / 1000, unit="kB")
+
+
+FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages, "push": push, "sizes": sizes}
 
 
 def main() -> int:

@@ -42,6 +42,7 @@ LARGEST = 30 << 20  # [bytes] of one chat; Chatkeep takes at most 32 MiB
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 600.0
 REFUSED_PAUSE_S = 60.0
 PERIOD_S = 0.5
+DATABASE_S = 10.0
 
 
 class Filter:
@@ -295,9 +296,8 @@ class Sender:
         except ImportError:
             return None
         try:
-            found = Chats.get_chat_by_id(chat_id)
-            if inspect.isawaitable(found):  # since the database is asked without blocking
-                found = self._awaited(found)
+            ask = Chats.get_chat_by_id
+            found = self._in_loop(ask, chat_id) if inspect.iscoroutinefunction(ask) else ask(chat_id)
             row = found.model_dump() if found is not None else None
             return json.loads(json.dumps(row, default=str)) if row is not None else None
         except NotNow:
@@ -305,17 +305,20 @@ class Sender:
         except Exception as error:
             raise NotNow(f"Open WebUI's database did not give a chat ({type(error).__name__}).") from error
 
-    def _awaited(self, waiting: Any) -> Any:
-        """What the database gives, asked in the loop of Open WebUI, which is known since the first answer."""
+    def _in_loop(self, ask: Any, chat_id: str) -> Any:
+        """What newer versions of Open WebUI give, asked in its own loop, which is known since the first answer."""
         if self._loop is None or not self._loop.is_running():
-            if inspect.iscoroutine(waiting):
-                waiting.close()
             raise NotNow("Open WebUI is not ready yet.")
 
-        async def wait() -> Any:
-            return await waiting
+        async def asked() -> Any:
+            return await ask(chat_id)
 
-        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result(timeout=10)
+        waiting = asked()
+        try:
+            return asyncio.run_coroutine_threadsafe(waiting, self._loop).result(timeout=DATABASE_S)
+        finally:
+            if inspect.getcoroutinestate(waiting) == inspect.CORO_CREATED:
+                waiting.close()  # the loop ended before it came to it
 
     def _send(self, noted: dict[str, Any], native: dict[str, Any]) -> Answer:
         valves = self.valves

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("tables")
 CANARY, WORD = "canarymockingbird", "peculiarity"
 NOT_AN_ID = {
     "invitation.token": "whoever has the link is whom it is for",
+    "certificate.token": "whoever has the link is whom it is for",
     "account_confirm_email.key": "a signed link from a mail",
     "account_reset_password_from_key.uidb36": "part of a signed link from a mail",
     "account_reset_password_from_key.key": "a signed link from a mail",

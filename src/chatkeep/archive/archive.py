@@ -458,6 +458,10 @@ class Archive:
         ).fetchone()
         return Counts(conversations, messages, attachments, size + more)
 
+    def destroy(self) -> None:
+        """Deletes every row of this archive, for good and with all marks. Its folder is the caller's to delete."""
+        self._store.destroy()
+
     # -------------------------------------------------------------- what people do here
 
     def edit(self, id: str, field: str, value: Any) -> None:

@@ -158,6 +158,9 @@ class Store(Protocol):
     @property
     def key(self) -> Key: ...
     def connect(self, *, cache_kib: int = ...) -> Database: ...
+    def destroy(self) -> None:
+        """Delete every row, as far as they are not in the folder of the archive."""
+        ...
 
 
 @contextmanager

@@ -229,6 +229,11 @@ class File:
         connection.create_function("treated", 1, treated, deterministic=True)
         return connection
 
+    def destroy(self) -> None:
+        """Delete the file, with what SQLite keeps beside it."""
+        for path in self._path.parent.glob(f"{self._path.name}*"):
+            path.unlink(missing_ok=True)
+
 
 def connect(path: Path, *, cache_kib: int = 16_384) -> Connection:
     connection = sqlite3.connect(

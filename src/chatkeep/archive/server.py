@@ -205,6 +205,22 @@ class Server:
     def connect(self, *, cache_kib: int = 0) -> Connection:
         return Connection(self._pool, self.key)
 
+    def destroy(self) -> None:
+        """Delete every row of the archive, found by the columns that say whose a row is."""
+        least, most = self.key << _NUMBER_BITS, ((self.key + 1) << _NUMBER_BITS) - 1
+        with self._pool.lock:
+            self._pool.numbers = {id: key for id, key in self._pool.numbers.items() if key != self.key}
+        with self._pool.one() as held, _reachable(), held.transaction():
+            tables = held.execute(
+                "SELECT table_name::text, column_name::text FROM information_schema.columns "
+                "WHERE table_schema = 'archive' AND column_name IN ('archive', 'document', 'row')"
+            ).fetchall()
+            for table, column in tables:
+                theirs = "= $1" if column == "archive" else "BETWEEN $1 AND $2"
+                values = (self.key,) if column == "archive" else (least, most)
+                held.execute(f'DELETE FROM "{table}" WHERE "{column}" {theirs}', values)
+            held.execute("DELETE FROM archives WHERE number = $1", (self.key,))
+
 
 class Connection:
     """A handle on the rows of one archive; it holds a connection between `begin` and `commit` only."""

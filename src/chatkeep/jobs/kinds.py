@@ -17,7 +17,7 @@ import msgspec
 from chatkeep import operations
 from chatkeep.connections import opening
 from chatkeep.errors import SignInAgain
-from chatkeep.jobs import asking, lease, room
+from chatkeep.jobs import asking, lease, leaving, room
 from chatkeep.jobs.means import Means, forget_touched, tell_changes
 from chatkeep.jobs.port import Work
 from chatkeep.jobs.run import Run
@@ -227,10 +227,13 @@ def kinds(means: Means) -> dict[str, Work]:
     backup; check: read_data, sample_percent; restore: snapshot, as_of, conversations, replace, dry_run; drill: sample;
     look: snapshot; tidy: policy, all_devices, dry_run; publish: exporter, attachments, remove; inbox; sync:
     accept_deletions. From backup on they have a connection as their subject, and "connection" (its name) among their
-    arguments. Each asks first whether it shall begin now (`asking`).
+    arguments. everything: user, out (needed); erase: certificate (needed). Each asks first whether it shall begin now
+    (`asking`).
     """
     works: dict[str, Work] = {
         "import": lambda run, given: _import(means, run, given),
+        "everything": lambda run, given: leaving.everything(means, run, given),
+        "erase": lambda run, given: leaving.erase(means, run, given),
         "export": lambda run, given: _export(means, run, given),
         "backup": _at_a_place(means, lambda run, place, given: back_up(place, means, progress=run.progress)),
         "check": _at_a_place(means, lambda run, place, given: check(place, progress=run.progress, **given)),

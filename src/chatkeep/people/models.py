@@ -138,3 +138,38 @@ class Audit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} of {self.about}"
+
+
+class Certificate(models.Model):
+    """What was erased of a person, who can have it by a link that they were shown. It names nobody.
+
+    user: the id of the account. counts: how many of what. unreached: what is not here and was not erased. hash: of all
+    that, which is in the log as well.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.UUIDField(unique=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    asked_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True, default=None)
+    counts = models.JSONField(default=dict)
+    unreached = models.JSONField(default=list)
+    hash = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        ordering = ("-asked_at",)
+
+    def __str__(self) -> str:
+        return f"certificate of {self.mark}"
+
+    @property
+    def mark(self) -> str:
+        """What logs called them."""
+        return f"user:{self.user.hex}"
+
+    def counted(self, what: str, number: int, *, unreached: str = "") -> None:
+        """Add to what was erased, at once on disk, so that a run that goes on counts on."""
+        self.counts[what] = self.counts.get(what, 0) + number
+        if unreached:
+            self.unreached.append(unreached)
+        self.save(update_fields=["counts", "unreached"])

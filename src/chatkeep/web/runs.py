@@ -13,6 +13,7 @@ from chatkeep.web.templatetags.words import number, platform, size
 _TITLES = {
     "import": "Import",
     "export": "Export",
+    "everything": "Everything about you",
     "backup": "Backup",
     "sync": "Sync",
     "restore": "Restore",
@@ -161,7 +162,7 @@ class Shown:
             undo = self.report.get("receipt")
             found = [{"name": "Look at the chats", "href": reverse("chats")}]
             return [*found, {"name": "Receipt and undo", "href": reverse("receipt", args=[undo])}] if undo else found
-        if self.job.kind == "export":
+        if self.job.kind in ("export", "everything"):
             return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
         if self.job.kind == "look":
             opened = [self.arguments.get("connection", ""), self.report.get("snapshot", "")]

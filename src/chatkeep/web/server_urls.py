@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from chatkeep.web.pages import invitations, operating, own_account
+from chatkeep.web.pages import invitations, leaving, operating, own_account
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("allauth.urls")),
@@ -19,6 +19,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/sessions/", own_account.sessions, name="sessions"),
     path("settings/sessions/end-others", own_account.end_others, name="sessions-end"),
     path("settings/sessions/<int:pk>/end", own_account.end_session, name="session-end"),
+    path("settings/everything", leaving.everything, name="everything"),
+    path("settings/erase", leaving.erase, name="erase"),
+    path("certificate/<str:token>", leaving.certificate, name="certificate"),
+    path("operator/erasures/", leaving.erasures, name="operator-erasures"),
     path("operator/people/", operating.people, name="operator-people"),
     path("operator/people/invite", operating.invite, name="operator-invite"),
     path("operator/people/<uuid:id>/", operating.person, name="operator-person"),

@@ -138,6 +138,10 @@ def download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The zip that an export made."""
     job = held.job(request, pk)
     path = Path(json.loads(job.arguments).get("out", ""))
-    if job.kind not in ("export", "restore") or _folder(request) not in path.parents or not path.is_file():
+    if (
+        job.kind not in ("export", "restore", "everything")
+        or _folder(request) not in path.parents
+        or not path.is_file()
+    ):
         raise NotFound("These files are not kept any more.", hint="Export again; what was exported is kept for a week.")
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name, content_type="application/zip")

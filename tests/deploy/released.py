@@ -6,9 +6,12 @@ When a version is released, this becomes what the tests print as the newest migr
 from __future__ import annotations
 
 RELEASED = {
-    "connections": "0005_archives",
-    "jobs": "0004_archives",
-    "people": "0002_kept_log",
+    "api": "0001_first",
+    "connections": "0006_retention",
+    "feedback": "0001_first",
+    "jobs": "0008_rota",
+    "people": "0003_counts",
     "rollout": "0001_first",
+    "watching": "0001_first",
     "web": "0001_initial",
 }

@@ -190,3 +190,23 @@ def _server() -> Settings:
     if not found.is_server:
         raise WrongUse("This is no server.", hint="Set DATABASE_URL. One person's data folder updates itself.")
     return found
+
+
+@server.command()
+@click.option("--workers", type=click.IntRange(0, 64), default=2, show_default=True, help="How many workers.")
+@click.option("--json", "as_json", is_flag=True, hidden=True, help="Accepted; there is no result.")
+def run(workers: int, as_json: bool) -> None:
+    """Run all of a server on this machine: the pages, and workers.
+
+    Each program that ends is begun again, until SIGTERM or Ctrl-C. systemd, Compose or Kubernetes can take its place.
+    """
+    import sys
+
+    from chatkeep.cli import rooms
+    from chatkeep.cli.supervising import Together
+    from chatkeep.errors import WrongUse
+
+    if not rooms.settings().is_server:
+        raise WrongUse("This is no server.", hint="Set DATABASE_URL, or run: chatkeep serve")
+    program = [sys.executable, "-m", "chatkeep"]
+    Together([[*program, "serve", "--no-browser"], *[[*program, "worker"]] * workers]).run()

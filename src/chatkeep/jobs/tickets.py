@@ -11,7 +11,7 @@ request passes all that the clock asked for in these minutes, and nothing waits 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -31,6 +31,7 @@ from psycopg.rows import dict_row
 from chatkeep import providers
 from chatkeep.connections.models import Connection
 from chatkeep.jobs.models import Job, State
+from chatkeep.jobs.queue import NEWS
 from chatkeep.jobs.schedules import BY
 
 SCHEMA = "queue"
@@ -69,7 +70,7 @@ class Line(Driver):
         self._connections = (asking, listening)
         self._asks, self._listens = PsycopgDriver(asking), PsycopgDriver(listening)
         self.fetch, self.execute, self.notify = self._asks.fetch, self._asks.execute, self._asks.notify  # type: ignore[method-assign]
-        self.add_listener = self._listens.add_listener  # type: ignore[method-assign]
+        self._told: dict[str, list[Callable[[Any], None]]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -79,7 +80,27 @@ class Line(Driver):
             await psycopg.AsyncConnection.connect(**_address(), autocommit=True) as asking,
             await psycopg.AsyncConnection.connect(**_address(), autocommit=True) as listening,
         ):
-            yield cls(asking, listening)
+            line = cls(asking, listening)
+            for channel in (str(settings().channel), NEWS):
+                await line._listen(channel)
+            try:
+                yield line
+            finally:
+                line.shutdown.set()  # else whoever listens still does when the connection is closed
+                await line.tm.gather_tasks()
+
+    async def _listen(self, channel: str) -> None:
+        """Before anybody asks: whoever listens waits for a second until another channel is listened to as well."""
+        told = self._told[channel] = []
+
+        def hear(given: str | bytes | bytearray) -> None:
+            for tell in told:
+                tell(given)
+
+        await self._listens.add_listener(channel, hear)
+
+    async def add_listener(self, channel: str, callback: Callable[[Any], None]) -> None:
+        self._told[channel].append(callback)
 
     @property
     def is_dead(self) -> bool:
@@ -109,17 +130,13 @@ def manager(line: Line) -> QueueManager:
 
 async def install() -> None:
     """Make PgQueuer's tables, or bring them up to date. Of several that do so at once one does it."""
-    async with Line.open() as line:
-        queries = _queries(line)
-        key = "SELECT pg_advisory_{}(hashtext('chatkeep queue'))"
-        await line.execute(key.format("lock"))
-        try:
-            if await queries.schema_is_installed():
-                await queries.upgrade()
-            else:
-                await queries.install()
-        finally:
-            await line.execute(key.format("unlock"))
+    async with await psycopg.AsyncConnection.connect(**_address(), autocommit=True) as connection:
+        queries = _queries(PsycopgDriver(connection))
+        await connection.execute("SELECT pg_advisory_lock(hashtext('chatkeep queue'))")  # ends with the connection
+        if await queries.schema_is_installed():
+            await queries.upgrade()
+        else:
+            await queries.install()
 
 
 def hand_out(kinds: Collection[str]) -> int:
@@ -217,7 +234,7 @@ def _providers(subjects: Iterable[str]) -> dict[str, str]:
     return {f"connection:{uid}": provider for uid, provider in found if provider in known}
 
 
-def _queries(line: Line) -> Queries:
+def _queries(line: Driver) -> Queries:
     return Queries(
         line, QueryBuilderEnvironment(settings()), QueryQueueBuilder(settings()), QuerySchedulerBuilder(settings())
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from django.db import connection
 
+from chatkeep import providers
 from chatkeep.connections.database import POSTGRESQL
 from chatkeep.jobs import kinds
 from chatkeep.jobs.laptop import Laptop
@@ -19,6 +20,8 @@ from chatkeep.jobs.worker import Worker
 PATIENCE_S = 10.0
 THREADS, SLOTS = 2, 6
 """How many jobs at once on a laptop, and in a worker of a server."""
+AT_ONCE = 100
+"""How many runs may ask one provider at the same time, on all machines of a server together."""
 
 
 class Workshop:
@@ -89,6 +92,6 @@ def workshop(means: kinds.Means, *, threads: int = 0) -> Workshop:
 
     threads = threads or SLOTS
     connection.settings_dict["OPTIONS"]["pool"]["max_size"] = 2 * threads + 8  # a run and its beat need one each
-    crew = Crew()
+    crew = Crew(at_once={provider.name: AT_ONCE for provider in providers.providers() if provider.sign_in})
     rota = Rota(crew, kinds=works)
     return Workshop(crew, works, dispatcher=rota, threads=threads, patience_s=2 * PATIENCE_S)

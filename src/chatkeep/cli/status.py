@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -193,11 +194,18 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 @click.command()
+@click.option(
+    "--bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write FILE.zip for somebody who helps: shown first, with everything secret or personal left out.",
+)
 @options.as_json
-def doctor(as_json: bool) -> int:
+def doctor(as_json: bool, bundle: Path | None) -> int:
     """Look for what is wrong on this machine: versions, disk, archive, connections."""
     from chatkeep.cli.output import one_line, say, write_json
 
+    if bundle:
+        return _bundle(bundle, as_json=as_json)
     found = [finding for look in _LOOKS for finding in _seen(look)]
     worst = {finding.level for finding in found}
     if as_json:
@@ -207,6 +215,31 @@ def doctor(as_json: bool) -> int:
             sign = {"fine": "ok  ", "note": "note", "problem": "BAD "}[finding.level]
             say(f"{sign}  {finding.what}: {one_line(finding.found)}")
     return PROBLEMS if "problem" in worst else DONE
+
+
+def _bundle(path: Path, *, as_json: bool) -> int:
+    import os
+
+    from chatkeep.cli import rooms
+    from chatkeep.cli.output import say, write_bytes, write_json
+    from chatkeep.errors import WrongUse
+
+    app = rooms.App()
+    from chatkeep.watching import bundle
+
+    with app.archive() as archive:
+        held = archive.counts()
+    counts = {name: getattr(held, name) for name in ("conversations", "messages", "attachments")}
+    text = bundle.bundle(home=app.settings.home, now=datetime.now(UTC), counts=counts, environment=os.environ)
+    if not as_json:
+        write_bytes(text.encode() + b"\n")
+        click.confirm(f"Write exactly this into {path}?", default=True, abort=True, err=True)
+    try:
+        bundle.write(text, path)
+    except FileExistsError as error:
+        raise WrongUse(f"{path} is there already.", hint="Give another name.") from error
+    write_json({"bundle": str(path)}) if as_json else say(f"Written: {path}")
+    return DONE
 
 
 def _seen(look: Callable[[], Iterator[Finding]]) -> list[Finding]:

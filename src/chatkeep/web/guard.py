@@ -24,7 +24,7 @@ OPEN_PATHS = (
     "/health",
     "/ready",
     "/metrics",
-    *(("/account/", "/invitation/", "/certificate/") if CHATKEEP.is_server else ()),
+    *(("/account/", "/invitation/", "/certificate/", "/status/") if CHATKEEP.is_server else ()),
 )
 API_PATH = "/api/"
 # A provider may come back under a name of this machine that holds no cookie; the page itself looks who is signed in.

@@ -41,7 +41,7 @@ FILES_KB = 60.0
 JOB_KB = 1.6
 """Estimated: the row of a job that has ended, with its report, its log and its places in the indexes."""
 PAGE_MS = (12.0, 3.0)
-PUSH_MS = (30.0, 16.0)
+PUSH_MS = (25.0, 13.0)
 """Processor of web and of database, pushed one by one."""
 BACKUP_S = 0.5
 """Estimated: processor of a worker for a backup with a few changes."""

@@ -10,7 +10,7 @@ RELEASED = {
     "connections": "0006_retention",
     "feedback": "0001_first",
     "jobs": "0008_rota",
-    "people": "0003_counts",
+    "people": "0004_certificates",
     "rollout": "0001_first",
     "watching": "0001_first",
     "web": "0001_initial",

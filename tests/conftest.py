@@ -31,7 +31,7 @@ _HOME = Path(tempfile.mkdtemp(prefix="chatkeep-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 ON_SERVERS_ALONE = {"server"}
-ON_BOTH = {"archive", "connections", "jobs", "laws", "operations", "people", "test_truth.py"}
+ON_BOTH = {"archive", "connections", "feedback", "jobs", "laws", "operations", "people", "rollout", "test_truth.py"}
 """The directories whose tests are asked of laptop and server alike."""
 ON_LAPTOPS_ALONE = {
     "jobs/test_killed.py",

@@ -36,11 +36,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def quick_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "COST_N", 2**10)
-    flags.REMEMBERED.forget()
-    yield
-    flags.REMEMBERED.forget()
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from chatkeep.errors import NotFound, WrongUse
 from chatkeep.rollout import changing, flags
@@ -33,21 +32,6 @@ class Log:
 @pytest.fixture
 def note() -> Log:
     return Log()
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    flags.REMEMBERED.forget()
-    yield
-    flags.REMEMBERED.forget()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
-    many = msgspec.structs.replace(settings.CHATKEEP, database_url="postgresql://nobody@nowhere/none")
-    monkeypatch.setattr(settings, "CHATKEEP", many)
 
 
 def test_on_a_laptop_everything_is_there_from_the_start() -> None:

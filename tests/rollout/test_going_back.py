@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BAD = [Compared("backup", Runs(well=2, failed=28), Runs(well=300, failed=2))]
 
 
-@pytest.fixture(autouse=True)
-def nothing_remembered(transactional_db: None) -> Iterator[None]:
-    flags.REMEMBERED.forget()
-    yield
-    flags.REMEMBERED.forget()
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def quiet(*line: Any) -> None:

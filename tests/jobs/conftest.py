@@ -1,0 +1,18 @@
+"""Flags as a laptop declares them, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chatkeep.rollout import flags
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_laptop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Everybody has everything until a test changes it, and nothing is remembered from the test before."""
+    monkeypatch.setattr(flags, "is_staged", lambda: False)
+    flags.REMEMBERED.forget()
+    yield
+    flags.REMEMBERED.forget()

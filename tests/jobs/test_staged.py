@@ -306,6 +306,7 @@ def test_what_fails_again_and_again_counts_before_it_gives_up() -> None:
 
 
 def test_a_flag_goes_back_for_what_jobs_did_and_the_log_says_why() -> None:
+    changing.know()
     changing.move("tidying", "25%", by="olga", note=audit.note)
     people = [User.objects.create(email=f"p{n}@example.org") for n in range(100)]
     archives = [belonging.new_archive(one) for one in people]

@@ -16,6 +16,8 @@ from chatkeep import example
 from chatkeep.api import tokens
 from chatkeep.connections import connecting
 from chatkeep.connections.models import Connection, Consent
+from chatkeep.feedback import telling
+from chatkeep.feedback.models import Report
 from chatkeep.jobs import queue
 from chatkeep.jobs.kinds import kinds
 from chatkeep.jobs.models import Job
@@ -24,6 +26,7 @@ from chatkeep.operations import import_from
 from chatkeep.people import inviting
 from chatkeep.people.belonging import archives_of
 from chatkeep.people.models import Invitation, Membership, User
+from chatkeep.rollout.models import Standing
 from chatkeep.vault import keys
 from chatkeep.web import held
 from server.conftest import PASSWORD
@@ -53,6 +56,14 @@ FORMS = {
     "mfa_edit_webauthn": {"name": "mine"},
 }
 """What is sent to those that want something."""
+_REPORTS = (
+    "feedback-told",
+    "feedback-file",
+    "feedback-withdraw",
+    "operator-report",
+    "operator-report-change",
+    "operator-report-picture",
+)
 METHODS = ("get", "post", "put", "patch", "delete")
 REFUSED = (404, 405)
 
@@ -86,6 +97,7 @@ def hers(alice: tuple[User, Client], tmp_path: Path, monkeypatch: pytest.MonkeyP
     _, token = tokens.add("Alice's program", ["read"], archive=id, user=user.pk.hex)
     link, _ = inviting.invite(by=user, archive=id)
     account, _ = inviting.invite(by=user)
+    told = telling.tell(user.mark, text=CANARY, severity="small")
     places = {f"{name}.name": made.name for name in _named("backups/")}
     chats = {f"{name}.name": conversation for name in _named("chats/")}
     runs = {f"{name}.pk": waiting.pk for name in _named("activity/")}
@@ -109,6 +121,9 @@ def hers(alice: tuple[User, Client], tmp_path: Path, monkeypatch: pytest.MonkeyP
         "operator-change.id": user.pk,
         "operator-withdraw.id": account.pk,
         "program-revoke.pk": token.pk,
+        **{f"{name}.id": told.pk for name in _REPORTS},
+        "operator-flag.name": "inbox",
+        "operator-flag-change.name": "inbox",
         "link": link.pk.hex,
         "uid": place.uid,
         "archive": id,
@@ -138,6 +153,8 @@ def state(hers: dict[str, Any]) -> list[Any]:
         list(Membership.objects.order_by("pk").values()),
         list(Invitation.objects.order_by("made_at").values("pk", "used_at")),
         list(Authenticator.objects.values("pk", "data")),
+        list(Report.objects.values("pk", "text", "state", "answer")),
+        list(Standing.objects.values("flag", "ring", "killed")),
         list(User.objects.order_by("email").values("email", "is_active", "role", "password")),
         UserSession.objects.filter(user__email="alice@example.org").count(),
     ]

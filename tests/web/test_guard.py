@@ -26,6 +26,7 @@ _VALUES = {
     "token": "nothing",
     "provider": "google-drive",
     "uid": "0" * 16,
+    "id": "00000000-0000-4000-8000-000000000000",
 }
 STRANGE_HOSTS = (
     "evil.example",

@@ -17,7 +17,7 @@ BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome"
 LONGEST = 4_000
 _RELEASE = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}((a|b|rc|\.dev)\d{1,4})?")
 _NAME = re.compile(r"[a-z]{1,20}(-[a-z]{1,20}){0,4}")
-_CODE = re.compile(r"[A-Z][a-z]{1,15}([A-Z][a-z]{1,15}){0,4}")
+_CODE = re.compile(r"([A-Z]{1,4}[a-z]{1,15}){1,6}")
 _MOST = 10
 
 

@@ -65,6 +65,7 @@ def watch() -> list[Standing]:
     """Set back the flags whose numbers fell, if it is this process's turn to look. Gives those that went back."""
     if not changing.is_my_turn("flags"):
         return []
+    changing.know()
     fell = changing.watch(lambda state, since: compared(state, since, most=WATCHED), note=audit.note)
     for one in fell:
         _log.warning("The flag %s went back to %s by itself: %s", one.flag.name, one.ring, one.fell)

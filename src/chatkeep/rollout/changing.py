@@ -120,6 +120,13 @@ def _change(
     return flags.state(name)
 
 
+def know() -> None:
+    """Begin to count the days of flags that this server sees for the first time, in the ring they were declared in."""
+    for state in flags.states().values():
+        if state.since is None and not state.flag.is_switch:
+            _make(state)
+
+
 def _make(state: State) -> None:
     """A row for a flag that had none."""
     if not Standing.objects.filter(flag=state.flag.name).exists():

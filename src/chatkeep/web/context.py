@@ -7,8 +7,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from chatkeep.feedback.telling import open_losses
 from chatkeep.people.roles import may
+from chatkeep.rollout import flags
 from chatkeep.web.configuration import CHATKEEP
+from chatkeep.web.pages.labs import has_labs
 from chatkeep.web.runs import Shown, open_runs
 
 _PLACES = (
@@ -32,8 +35,23 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         for name, title, icon in _PLACES
     ]
     activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs(archive)
-    theirs = {"is_server": CHATKEEP.is_server, "operates": CHATKEEP.is_server and may(request.user, change=False)}
+    theirs: dict[str, Any] = {
+        "is_server": CHATKEEP.is_server,
+        "operates": CHATKEEP.is_server and may(request.user, change=False),
+    }
+    theirs |= {"labs": has_labs(), "operating": _operating(request)}
     return {"rail": places, "activity": activity, **theirs}
+
+
+def _operating(request: HttpRequest) -> list[dict[str, Any]]:
+    """The pages of those who run the server; count: what waits there for them."""
+    if not may(request.user, change=False):
+        return []
+    fell = sum(bool(state.fell) for state in flags.REMEMBERED.states().values())
+    return [
+        {"href": reverse("operator-flags"), "name": "Flags", "count": fell},
+        {"href": reverse("operator-feedback"), "name": "Reports", "count": open_losses()},
+    ]
 
 
 def _is_here(path: str, href: str) -> bool:

@@ -19,11 +19,13 @@ from chatkeep.connections import opening
 from chatkeep.connections.installation import OWN, Installation, folder_of
 from chatkeep.connections.models import Connection
 from chatkeep.jobs import queue, room
+from chatkeep.jobs.asking import person_of
 from chatkeep.jobs.means import Means, means_of
 from chatkeep.jobs.models import Job
 from chatkeep.jobs.run import Run
 from chatkeep.people import belonging
 from chatkeep.people.models import User
+from chatkeep.rollout.rings import Person
 from chatkeep.selection import Selection
 from chatkeep.web.configuration import CHATKEEP
 
@@ -100,6 +102,16 @@ def check_room(request: HttpRequest, **more: int) -> None:
 def used(request: HttpRequest) -> dict[str, int]:
     """How much its documents and attachments take [bytes], by the names of quotas."""
     return means().used(_id(request))
+
+
+def actor(request: HttpRequest) -> str:
+    """Who is signed in, as the log of what was done names them."""
+    return cast(belonging.Request, request).user.mark
+
+
+def who(request: HttpRequest) -> Person:
+    """Whose archive it is, as flags know people: the same for pages and for jobs."""
+    return person_of(_id(request))
 
 
 def _id(request: HttpRequest) -> str:

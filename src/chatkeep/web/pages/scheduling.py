@@ -13,6 +13,7 @@ from chatkeep.connections.models import Connection
 from chatkeep.errors import WrongUse
 from chatkeep.jobs import queue, schedules, timing
 from chatkeep.jobs.models import Schedule, Why
+from chatkeep.rollout import declared, flags
 from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS
 from chatkeep.web.runs import Shown
@@ -44,10 +45,16 @@ def scheduled(request: HttpRequest, name: str) -> HttpResponse:
     """Everything that is done by itself at a place, each with the form to change it."""
     connection = held.connection(request, name)
     schedules.ensure(archive=connection.archive)
-    found = [_shown(schedule) for schedule in schedules.of(connection.subject) if schedule.kind in _WHAT]
+    found = [_shown(schedule) for schedule in schedules.of(connection.subject) if _is_open(request, schedule)]
     why, paused = schedules.paused(connection.subject)
     context = {"connection": connection, "schedules": found, "paused": paused, "why": why, "days": _days()}
     return render(request, "pages/schedule.html", context)
+
+
+def _is_open(request: HttpRequest, schedule: Schedule) -> bool:
+    """Whether somebody may have it here. What is on is shown in any case, so that it can be turned off."""
+    flag = declared.flag_of(schedule.kind)
+    return schedule.kind in _WHAT and (schedule.on or not flag or flags.enabled(flag, held.who(request)))
 
 
 def _days() -> list[tuple[str, str]]:

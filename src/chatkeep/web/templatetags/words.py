@@ -142,6 +142,14 @@ def percent(progress: dict[str, Any]) -> int:
 
 
 @register.filter
+def share(value: float) -> str:
+    """A share from 0 to 1 for people: 98.5 %. What is not all is never rounded up to all."""
+    if 0 < value < 0.0005:
+        return "less than 0.1 %"
+    return "100 %" if value == 1 else f"{min(100 * value, 99.9):.1f} %"
+
+
+@register.filter
 def part(total: int, percent: int) -> int:
     """So many percent of a number."""
     return (total or 0) * percent // 100

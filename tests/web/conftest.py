@@ -14,6 +14,7 @@ from chatkeep.connections.installation import OWN
 from chatkeep.jobs.kinds import kinds
 from chatkeep.jobs.worker import Worker
 from chatkeep.operations import import_from
+from chatkeep.rollout import flags
 from chatkeep.web import held
 from chatkeep.web.configuration import CHATKEEP
 from chatkeep.web.models import new_token
@@ -24,6 +25,7 @@ _means = held.means
 @pytest.fixture(autouse=True)
 def _database(transactional_db: None) -> None:
     """Every test of a page has tables of its own."""
+    flags.REMEMBERED.forget()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from chatkeep.feedback import triage
 from chatkeep.jobs import queue
 from chatkeep.jobs.asking import person_of
 from chatkeep.jobs.models import Job, State, Why
@@ -66,6 +67,7 @@ def watch() -> list[Standing]:
     if not changing.is_my_turn("flags"):
         return []
     changing.know()
+    triage.prune()
     fell = changing.watch(lambda state, since: compared(state, since, most=WATCHED), note=audit.note)
     for one in fell:
         _log.warning("The flag %s went back to %s by itself: %s", one.flag.name, one.ring, one.fell)

@@ -23,6 +23,7 @@ from chatkeep.providers.rehearsing import rehearse
 from chatkeep.web import held
 from chatkeep.web.pages import errors
 from chatkeep.web.pages.backups import kit_of
+from chatkeep.web.stepping_up import stepped_up
 
 STEPS = {"account": "Signed in", "write": "Written", "read": "Read back", "delete": "Deleted again"}
 ACTIONS = {
@@ -134,6 +135,7 @@ def _not_shared(request: HttpRequest) -> None:
         raise NotFound("There is no such page here.")
 
 
+@stepped_up
 @sensitive_post_parameters("client_secret")
 @require_http_methods(["GET", "POST"])
 def cloud(request: HttpRequest, provider: str) -> HttpResponseBase:

@@ -19,6 +19,7 @@ from chatkeep.connections.opening import Place
 from chatkeep.errors import ChatkeepError, WrongUse
 from chatkeep.vault import MistypedKey
 from chatkeep.web import held
+from chatkeep.web.stepping_up import stepped_up
 
 
 @contextmanager
@@ -57,6 +58,7 @@ def test_key(request: HttpRequest, name: str) -> HttpResponse:
     return _page(request, connection, tested=True, opens=opens, what=what)
 
 
+@stepped_up
 @sensitive_post_parameters()
 @require_POST
 def set_passphrase(request: HttpRequest, name: str) -> HttpResponse:
@@ -70,6 +72,7 @@ def set_passphrase(request: HttpRequest, name: str) -> HttpResponse:
     return _page(request, connection, said="The vault opens with the new passphrase, and no more with one before it.")
 
 
+@stepped_up
 @require_POST
 def add_recovery_key(request: HttpRequest, name: str) -> HttpResponse:
     """One more recovery key, shown this once with its kit."""
@@ -87,6 +90,7 @@ def add_recovery_key(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "pages/recovery_key.html", {"connection": connection, "recovery_key": key, "kit": kit})
 
 
+@stepped_up
 @require_POST
 def remove(request: HttpRequest, name: str) -> HttpResponse:
     """Let a key open the vault no more."""

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
-import postgres  # type: ignore[import-untyped]
+import postgres  # type: ignore[import-not-found]
 
 TICK = os.sysconf("SC_CLK_TCK")
 ENVIRONMENT = {"CHATKEEP_KEY": "a key of the measurement alone, 1234", "CHATKEEP_PUBLIC_URL": "http://127.0.0.1:8765"}

@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from http.cookiejar import CookieJar
 from pathlib import Path
 
@@ -99,13 +100,20 @@ def served(wheel: Path, tmp_path: Path) -> Iterator[str]:
     subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True, timeout=60, capture_output=True)
     bare = {"PATH": os.environ["PATH"], "CHATKEEP_HOME": str(tmp_path / "home")}
     command = [str(python.with_name("chatkeep")), "serve", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, cwd=tmp_path, env=bare, stdout=subprocess.PIPE, text=True) as running:
+    # Whoever starts the tests may have had Ctrl-C ignored, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=bare, stdout=subprocess.PIPE, text=True, preexec_fn=heard
+    ) as running:
         try:
             assert running.stdout
             yield next(line.strip() for line in running.stdout if "http://" in line)
         finally:
             running.send_signal(signal.SIGINT)
-            assert running.wait(20) == 0
+            try:
+                assert running.wait(20) == 0
+            finally:
+                running.kill()
 
 
 @pytest.mark.slow

@@ -34,6 +34,8 @@ def as_lines(context: Any, value: Any) -> bytes:
 def test_every_operation_does_what_its_description_says(case: Any, archive: Archive, program: Program) -> None:
     if case.media_type == "application/x-ndjson" and not isinstance(case.body, str):
         return  # lines are text whatever is in them
+    if any(value is None for value in (case.query or {}).values()):
+        return  # an address knows no null: what is sent is the word, and a word may be anything
     if archive.count() == 0:
         take(archive, talk("tea", ["Which tea?", "Green tea."]))
     case.call_and_validate(headers={"Authorization": f"Bearer {program.token}", "Host": "127.0.0.1"})

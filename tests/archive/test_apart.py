@@ -98,6 +98,7 @@ ASKED: dict[str, list[Callable[[Both], Any]]] = {
     "cursor": [lambda both: both.bob.cursor("place")],
     "cursors": [lambda both: both.bob.cursors("")],
     "delete": [lambda both: both.bob.delete([GARDEN, talk("sea").id]), lambda both: both.bob.delete([SECRET])],
+    "destroy": [lambda both: both.bob.destroy()],
     "document": [lambda both: both.bob.document(GARDEN), lambda both: both.bob.document(SECRET)],
     "documents": [
         lambda both: list(both.bob.documents()),

@@ -188,7 +188,7 @@ def _sign_in_ends(page: Page, clouds: Clouds, provider: str) -> None:
     page.get_by_role("button", name="Back up now").click()
     for _ in range(60):
         page.goto("/")
-        if page.get_by_text(f"{name} is signed out").is_visible():
+        if page.get_by_role("heading", name=f"{name} is signed out").is_visible():
             break
         page.wait_for_timeout(250)
     page.goto(f"/backups/{name}/")

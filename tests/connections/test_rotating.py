@@ -51,7 +51,7 @@ def opens(safe: Safe, found: list[tuple[models.Model, str, str]]) -> bool:
 def test_every_binary_field_is_among_the_sealed_ones() -> None:
     binary = {
         (model, field.name)
-        for app in ("connections", "api")
+        for app in ("connections", "api", "watching")
         for model in apps.get_app_config(app).get_models()
         for field in model._meta.get_fields()
         if isinstance(field, models.BinaryField)

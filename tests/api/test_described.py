@@ -11,6 +11,7 @@ import schemathesis
 from django.core.wsgi import get_wsgi_application
 from django.test import Client
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from api.conftest import Program
 from archive.talks import take, talk
@@ -38,7 +39,11 @@ def test_every_operation_does_what_its_description_says(case: Any, archive: Arch
         return  # an address knows no null: what is sent is the word, and a word may be anything
     if archive.count() == 0:
         take(archive, talk("tea", ["Which tea?", "Green tea."]))
-    case.call_and_validate(headers={"Authorization": f"Bearer {program.token}", "Host": "127.0.0.1"})
+    # Of several conversations each is taken or refused by itself, so one that does not fit is told of in a 200.
+    each = [negative_data_rejection] if (case.method, case.path) == ("POST", "/api/v1/conversations") else []
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {program.token}", "Host": "127.0.0.1"}, excluded_checks=each
+    )
 
 
 def test_the_description_needs_no_token_and_names_every_scope(client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -308,7 +309,8 @@ def test_what_fails_again_and_again_counts_before_it_gives_up() -> None:
 def test_a_flag_goes_back_for_what_jobs_did_and_the_log_says_why() -> None:
     changing.know()
     changing.move("tidying", "25%", by="olga", note=audit.note)
-    people = [User.objects.create(email=f"p{n}@example.org") for n in range(100)]
+    ids = [uuid.UUID(int=n) for n in range(100)]  # whom a flag reaches follows from the id
+    people = [User.objects.create(id=id, email=f"p{id.int}@example.org") for id in ids]
     archives = [belonging.new_archive(one) for one in people]
 
     def back_up(run: Run, arguments: Mapping[str, Any]) -> None:

@@ -200,7 +200,7 @@ def test_what_is_somebody_elses_is_not_there(hers: dict[str, Any], charlie: tupl
 
 def test_she_herself_is_shown_it(hers: dict[str, Any], alice: tuple[User, Client]) -> None:
     _, browser = alice
-    for name in ("chat", "place", "receipt", "run", "export-download", "attachment"):
+    for name in ("chat", "place", "receipt", "run", "export-download", "attachment", "opened"):
         route = next(one for one in routes() if one.name == name)
         answer = browser.get(route.filled(hers))
         answer.close()

@@ -10,7 +10,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from chatkeep import example
-from chatkeep.api import room as pushed
 from chatkeep.api import tokens
 from chatkeep.connections.models import Connection
 from chatkeep.errors import QuotaFull
@@ -29,7 +28,6 @@ Pair = tuple[User, Client]
 @pytest.fixture(autouse=True)
 def _count_anew() -> None:
     room.forget()
-    pushed.forget()
 
 
 @pytest.fixture
@@ -87,7 +85,7 @@ def test_a_push_that_has_no_room_is_refused(limited: Callable[..., str], alice: 
     assert answer.status_code == 507, answer.content
     assert "conversations are used" in answer.content.decode()
     limited(bytes=0)
-    pushed.forget()
+    room.forget()
     assert sent.post("/api/v1/conversations", b"[]", content_type="application/json").status_code != 507
 
 

@@ -19,11 +19,12 @@ def parents(named: Mapping[str, str], children: Mapping[str, Sequence[str]]) -> 
         for child in listed:
             if child != parent and above.get(child) == "":
                 above[child] = parent
-    _cut_cycles(above)
+    cut_cycles(above)
     return above
 
 
-def _cut_cycles(above: dict[str, str]) -> None:
+def cut_cycles(above: dict[str, str]) -> None:
+    """Make a root of one message of each cycle. above: the parent of each message, "" for roots."""
     known: set[str] = {""}
     for start in above:
         path: set[str] = set()

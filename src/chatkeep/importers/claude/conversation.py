@@ -10,6 +10,7 @@ from chatkeep.errors import Problem
 from chatkeep.importers import Keep
 from chatkeep.importers.claude.blocks import Saying, attached, named, parts_of
 from chatkeep.importers.fields import Json, record_of, take_list, take_text
+from chatkeep.importers.threads import cut_cycles
 from chatkeep.merge import has_content, settle
 from chatkeep.model import (
     FORMAT,
@@ -256,22 +257,8 @@ def _parents(records: list[Json | None], uuids: list[str]) -> dict[str, str]:
     above: dict[str, str] = {}
     for own, parent in zip(uuids, named, strict=True):
         above.setdefault(own, parent if type(parent) is str and parent in known else "")
-    _cut_cycles(above)
+    cut_cycles(above)
     return above
-
-
-def _cut_cycles(above: dict[str, str]) -> None:
-    known: set[str] = {""}
-    for start in above:
-        path: set[str] = set()
-        own = start
-        while own not in known:
-            if own in path:
-                above[own] = ""
-                break
-            path.add(own)
-            own = above[own]
-        known |= path
 
 
 def _siblings(uuids: list[str], above: dict[str, str]) -> list[tuple[str, int]]:

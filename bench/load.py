@@ -6,14 +6,13 @@ and PostgreSQL, all on this machine.
     make load ARGS="--people 50 --only pages rest"  some of it
 
 Requests come at their moments, whether or not the last ones were answered, and times count from those moments. How busy
-the machine was stands below the table.
+the machine was stands below the table. Pushes have a command of their own, bench/push.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import platform
 import random
@@ -30,7 +29,6 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))  # PostgreSQL, the 
 
 from crowd.asking import Answers, Question, ask, hurry
 from crowd.measuring import memory, seconds_of
-from crowd.people import natives
 from crowd.server import Server
 from figures.measure import Pressure
 from figures.table import Row, head, line
@@ -116,34 +114,6 @@ def _kind(path: str) -> str:
     return path if path in ("/", "/chats/") else "chat"
 
 
-def push(load: Load) -> Iterator[Row]:
-    """Conversations that a chat platform pushes as they happen, each as ChatGPT has it."""
-    token = load.server.run("-m", "chatkeep", "tokens", "add", "load", "--scope", "write", "--service", "--json")
-    bearer = f"Bearer {json.loads(token)['token']}"
-    for size, requests in ((1, int(load.seconds * 15)), (20, int(load.seconds))):
-        values = natives(len(load.people) + size, requests * size)  # those of nobody else
-        dice = random.Random(size)
-        questions = []
-        while batch := list(itertools.islice(values, size)):
-            body = b"[" + b",".join(b'{"platform":"chatgpt","native":' + one + b"}" for one in batch) + b"]"
-            person = f"person-{dice.randrange(len(load.people))}@load.example"
-            headers = (
-                ("Authorization", bearer),
-                ("Chatkeep-On-Behalf-Of", person),
-                ("Content-Type", "application/json"),
-            )
-            questions.append(Question("/api/v1/conversations", headers, "POST", body))
-        used = _used(load)
-        answers = hurry(load.server.port, questions, hands=8)
-        _tell_wrong(answers)
-        taken = size * (len(answers.all) - len(answers.wrong))
-        what = "conversations pushed one by one" if size == 1 else f"conversations pushed {size} at a time"
-        yield Row(what=what, ours=taken / answers.seconds, unit="/s", at_least=150)
-        yield from _processor(load, used, size * len(answers.all), "pushed conversation")
-        yield Row(what=f"- p95 of a push of {size}", ours=answers.quantile(0.95) * 1000, unit="ms")
-        yield Row(what="- pushes that failed", ours=len(answers.wrong), unit=f"of {len(answers.all):,}", reach=0)
-
-
 def _tell_wrong(answers: Answers) -> None:
     for answer in answers.wrong[:5]:
         print(f"{answer.question.path}: {answer.status}", file=sys.stderr)
@@ -168,7 +138,7 @@ def sizes(load: Load) -> Iterator[Row]:
         yield Row(what="- its indexes", ours=indexes / conversations / 1000, unit="kB")
 
 
-FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages, "push": push, "sizes": sizes}
+FIGURES: dict[str, Callable[[Load], Iterator[Row]]] = {"rest": rest, "pages": pages, "sizes": sizes}
 
 
 def main() -> int:

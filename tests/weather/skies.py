@@ -137,9 +137,10 @@ class Sky(ABC):
 class Device:
     """One device of Alice's: its tokens, notes and cache stay, its process comes and goes."""
 
-    def __init__(self, sky: Sky, cache: Path, *, name: str, user: str = "alice") -> None:
+    def __init__(self, sky: Sky, cache: Path, *, name: str, user: str = "alice", gate: Gate | None = None) -> None:
         self.sky = sky
         self.name = name
+        self.gate = gate
         self.cache = cache / name
         self.cache.mkdir()
         self.tokens = MemoryTokens(sky.cloud.tokens(user))
@@ -151,7 +152,7 @@ class Device:
         endpoints = Endpoints(base or self.sky.cloud.url)
         client = CLIENT if sign_in.secret else Client(CLIENT.id)
         access = Access(sign_in, client, self.tokens, endpoints, clock=self.sky.time)
-        gate = Gate(clock=self.sky.time, sleep=sleep or self.sky.time.sleep, patience_s=60.0)
+        gate = self.gate or Gate(clock=self.sky.time, sleep=sleep or self.sky.time.sleep, patience_s=60.0)
         return Means(access, self.notes, endpoints, gate)
 
     def open(self, *, new: bool = False, **more: Any) -> Retrying:

@@ -31,7 +31,7 @@ class KeptTokens:
 
     def load(self) -> Tokens:
         """The tokens as they were saved last. Raises SignInAgain when there are none, Damaged."""
-        with _visiting():
+        with visiting():
             sealed = self._kind.objects.filter(pk=self._pk).values_list(TOKENS, flat=True).first()
         if not sealed:
             raise SignInAgain("No sign-in is kept for this place.")
@@ -39,7 +39,7 @@ class KeptTokens:
 
     def save(self, tokens: Tokens) -> None:
         """Keep tokens; they are on disk when this returns. Raises NotFound when it was disconnected meanwhile."""
-        with _visiting(), transaction.atomic(durable=True):  # sealed within, so that a new secret misses none
+        with visiting(), transaction.atomic(durable=True):  # sealed within, so that a new secret misses none
             sealed = self._installation.safe.seal(msgspec.json.encode(tokens), place=self._place)
             if not self._kind.objects.filter(pk=self._pk).update(tokens=sealed):
                 raise NotFound("The place was disconnected meanwhile.")
@@ -59,7 +59,7 @@ class KeptNotes:
     def get(self, key: str) -> bytes | None:
         """The note under a key, None if there is none, or one that does not open any more."""
         note = self._note(key)
-        with _visiting():
+        with visiting():
             sealed = Note.objects.filter(owner=note.owner, key=note.key).values_list("value", flat=True).first()
         try:
             return None if sealed is None else self._safe.unseal(bytes(sealed), place=note.place("value"))
@@ -69,7 +69,7 @@ class KeptNotes:
     def put(self, key: str, value: bytes) -> None:
         """Keep a note. Those that nobody wrote for months go."""
         note, now = self._note(key), timezone.now()
-        with _visiting(), transaction.atomic():
+        with visiting(), transaction.atomic():
             Note.objects.filter(owner=note.owner, written_at__lt=now - FORGOTTEN_AFTER).delete()
             changes = {"value": self._safe.seal(value, place=note.place("value")), "written_at": now}
             Note.objects.update_or_create(owner=note.owner, key=note.key, defaults=changes)
@@ -77,7 +77,7 @@ class KeptNotes:
     def drop(self, key: str) -> None:
         """Forget a note. Quiet when there is none."""
         note = self._note(key)
-        with _visiting():
+        with visiting():
             Note.objects.filter(owner=note.owner, key=note.key).delete()
 
     def _note(self, key: str) -> Note:
@@ -85,7 +85,7 @@ class KeptNotes:
 
 
 @contextmanager
-def _visiting() -> Iterator[None]:
+def visiting() -> Iterator[None]:
     """Use the database from whatever thread; one that had no connection to it is left without one."""
     was_open = connection.connection is not None
     try:

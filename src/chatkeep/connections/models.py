@@ -177,5 +177,21 @@ class Note(models.Model):
         return _place(self.owner, f"note {self.key}")
 
 
+class Pause(models.Model):
+    """How long nobody shall ask a provider about an account, for all processes, on the clock of the database.
+
+    gate: hash of the provider and the account. asked_at: when the pause was asked for; a clock that shows less was
+        set back.
+    """
+
+    gate = models.CharField(max_length=64, unique=True)
+    provider = models.CharField(max_length=40)
+    asked_at = models.DateTimeField()
+    opens_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"pause of {self.provider}"
+
+
 def _place(uid: str, field: str) -> str:
     return f"connection/{uid}/{field}"

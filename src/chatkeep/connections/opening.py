@@ -16,6 +16,7 @@ from chatkeep import providers
 from chatkeep.connections.installation import OWN, Installation
 from chatkeep.connections.keeping import KeptNotes, KeptTokens
 from chatkeep.connections.models import Connection, Consent, Device
+from chatkeep.connections.pacing import KeptPause
 from chatkeep.errors import Busy, ChatkeepError, NotFound, SignInAgain, Stopped, WrongUse
 from chatkeep.providers import Access, Client, Endpoints, Gate, Means
 from chatkeep.storage import Counting, Retrying, Storage
@@ -94,9 +95,12 @@ _gates_lock = threading.Lock()
 
 
 def _gate(row: Connection | Consent) -> Gate:
-    """One for each account in this process: who was asked to slow down asks everybody else to."""
+    """One for each account in this process: who was asked to slow down asks everybody else to, in all processes."""
+    account = (row.provider, row.account_id or row.uid)
     with _gates_lock:
-        return _gates.setdefault((row.provider, row.account_id or row.uid), Gate())
+        gate = _gates.setdefault(account, Gate(shared=KeptPause(*account)))
+    gate.look()
+    return gate
 
 
 def client_of(row: Connection | Consent, installation: Installation) -> Client:

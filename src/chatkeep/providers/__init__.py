@@ -8,7 +8,7 @@ from chatkeep.errors import WrongUse
 from chatkeep.providers.dropbox import DROPBOX
 from chatkeep.providers.folder import FOLDER
 from chatkeep.providers.google_drive import GOOGLE_DRIVE
-from chatkeep.providers.http import Endpoints, Gate
+from chatkeep.providers.http import Endpoints, Gate, SharedPause
 from chatkeep.providers.memory import MEMORY
 from chatkeep.providers.notes import MemoryNotes, Notes
 from chatkeep.providers.oauth import Access, Client, NoConsent, SignIn, Tokens, TokenStore
@@ -36,6 +36,7 @@ __all__ = [
     "NoConsent",
     "Notes",
     "Provider",
+    "SharedPause",
     "SignIn",
     "Space",
     "TokenStore",

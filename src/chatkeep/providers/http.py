@@ -72,10 +72,25 @@ def _loopback(address: str) -> bool:
         return False
 
 
+class SharedPause(Protocol):
+    """The pause of one account as all processes know it. Neither call raises: what cannot be kept holds nobody."""
+
+    def left_s(self) -> float:
+        """How long nobody shall ask yet [s]; 0.0 if anybody may."""
+
+    def close_for(self, seconds: float) -> None:
+        """Tell all others; an earlier, longer pause stays."""
+
+
+LOOKS_EVERY_S = 1.0
+"""How often a gate that is used asks what other processes were told, and so how late it may hear of it."""
+
+
 class Gate:
-    """Holds all threads of one account after the provider asked for a pause.
+    """Holds all threads of one account after the provider asked for a pause; with shared, those of all processes.
 
     patience_s: waits up to this are slept; for a longer one SlowDown is raised, for the job to be put off.
+    shared: asked at most every LOOKS_EVERY_S, and told of pauses that are longer than that.
     """
 
     def __init__(
@@ -84,11 +99,15 @@ class Gate:
         patience_s: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        shared: SharedPause | None = None,
     ) -> None:
         self._patience_s = patience_s
         self._clock = clock
         self._sleep = sleep
+        self._shared = shared
         self._opens = -math.inf
+        self._known = -math.inf  # until when the others wait, as far as is known here
+        self._looks = -math.inf
         self._lock = threading.Lock()
 
     def wait(self) -> None:
@@ -99,8 +118,24 @@ class Gate:
             self._sleep(left)
 
     def _left(self) -> float:
+        self.look()
         with self._lock:
             return self._opens - self._clock()
+
+    def look(self) -> None:
+        """Learn what other processes were told, unless that was done just now. One thread asks; none waits for it."""
+        if self._shared is None:
+            return
+        with self._lock:
+            now = self._clock()
+            if now < self._looks:
+                return
+            self._looks = now + LOOKS_EVERY_S
+        left = min(self._shared.left_s(), LONGEST_WAIT_S)
+        if left > 0:
+            with self._lock:
+                until = self._clock() + left
+                self._opens, self._known = max(self._opens, until), max(self._known, until)
 
     def close_for(self, seconds: float) -> float:
         """Let nobody through for so long; an earlier, longer pause stays. Gives the seconds that are meant.
@@ -109,7 +144,13 @@ class Gate:
         """
         wait = min(max(seconds, 0.0), LONGEST_WAIT_S) if math.isfinite(seconds) else LONGEST_WAIT_S
         with self._lock:
-            self._opens = max(self._opens, self._clock() + wait)
+            until = self._clock() + wait
+            self._opens = max(self._opens, until)
+            news = wait > LOOKS_EVERY_S and until > self._known + LOOKS_EVERY_S
+            if news:
+                self._known = until
+        if news and self._shared:
+            self._shared.close_for(wait)
         return wait
 
 

@@ -8,6 +8,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from chatkeep.providers import providers
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "chatkeep"
-LOCKS = ("requirements/run.txt", "requirements/test.txt")
+LOCKS = ("requirements/run.txt", "requirements/server.txt", "requirements/test.txt")
 
 # Written so that this file does not hold what it looks for.
 REGISTRIES = re.compile("|".join(("p[y]pi[.]org", "p[y]thonhosted", "registry[.]n[p]mjs", "d[e]b[.]debian[.]org")))
@@ -81,7 +82,10 @@ def test_every_lock_pins_with_hashes_what_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
     asked = {"requirements/run.txt": project["project"]["dependencies"] + groups["build"]}
-    asked["requirements/test.txt"] = asked["requirements/run.txt"] + groups["dev"]
+    asked["requirements/server.txt"] = (
+        asked["requirements/run.txt"] + project["project"]["optional-dependencies"]["server"]
+    )
+    asked["requirements/test.txt"] = asked["requirements/server.txt"] + groups["dev"]
     for lock in LOCKS:
         text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
         entries = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
@@ -90,9 +94,22 @@ def test_every_lock_pins_with_hashes_what_the_project_asks_for() -> None:
         assert {plain_name(requirement) for requirement in asked[lock]} - pinned == set()
 
 
-def test_both_locks_pin_the_same_versions() -> None:
-    run, test = (dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.M)) for lock in LOCKS)
-    assert run == {name: version for name, version in test.items() if name in run}
+def test_all_locks_pin_the_same_versions() -> None:
+    *others, test = (dict(re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.M)) for lock in LOCKS)
+    for lock in others:
+        assert lock == {name: version for name, version in test.items() if name in lock}
+
+
+def test_everything_that_is_installed_beside_chatkeep_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
+    modules: dict[str, list[str]] = {}
+    for module, distributions in packages_distributions().items():
+        for distribution in distributions:
+            modules.setdefault(plain_name(distribution), []).append(module)
+    asked = {plain_name(one) for one in [*project["dependencies"], *project["optional-dependencies"]["server"]]}
+    unused = {name for name in asked if not any(re.search(rf"\b{one}\b", source) for one in modules[name])}
+    assert unused == {"argon2-cffi", "qrcode"}  # Django and allauth ask for them by themselves
 
 
 def plain_name(requirement: str) -> str:

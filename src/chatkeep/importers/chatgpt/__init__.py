@@ -17,10 +17,11 @@ from chatkeep.errors import Problem
 from chatkeep.importers import Keep, Loaded, Record
 from chatkeep.importers.chatgpt import layout as files
 from chatkeep.importers.chatgpt.assets import Assets, Store
-from chatkeep.importers.chatgpt.conversation import BY, Beside, NotAConversationError, build, conversation_id
+from chatkeep.importers.chatgpt.conversation import BY, Beside, build, conversation_id
 from chatkeep.importers.chatgpt.layout import Layout
 from chatkeep.importers.chatgpt.page import Data
-from chatkeep.importers.fields import Json, is_doubled, record_of
+from chatkeep.importers.fields import Json
+from chatkeep.importers.listed import Built, load
 from chatkeep.source import Member, Source
 
 _CONVERSATION_ID = re.compile(rb'"(?:conversation_id|id)"\s*:\s*"([^"\\]+)"')
@@ -61,7 +62,8 @@ class ChatGPT:
                     continue
                 beside = _beside(element, account, layout)
                 where = f"{member.where}, conversation {element.index + 1:,}"
-                yield Record(where, _digest(element, beside), partial(_load, element, beside, store, where))
+                built = partial(_built, beside=beside, store=store)
+                yield Record(where, _digest(element, beside), partial(load, element.raw, built, where))
 
 
 def _beside(element: Element, account: str, layout: Layout) -> Beside:
@@ -85,29 +87,9 @@ def _digest(element: Element, beside: Beside) -> bytes:
     return digest.digest()
 
 
-def _load(element: Element, beside: Beside, store: Store, where: str) -> Loaded:
-    try:
-        value = exact.decode(element.raw)
-    except ValueError as wrong:
-        return Loaded(problems=[Problem(where, f"It cannot be read ({wrong}); it was left out.")])
-    record = record_of(value)
-    if record is None:
-        return Loaded(problems=[Problem(where, "It is not an object, so it is no conversation; it was left out.")])
-    problems = []
-    if is_doubled(value):
-        problems.append(Problem(where, "Fields stand in it twice; the last of each was read, and all were kept raw."))
-        record["$object"] = value["$object"]
+def _built(record: Json, where: str, *, beside: Beside, store: Store) -> Built:
     assets = Assets(store, conversation_id(record), where)
-    try:
-        built = build(record, beside=beside, assets=assets, where=where)
-    except NotAConversationError as wrong:
-        return Loaded(problems=[*problems, Problem(where, str(wrong))])
-    return Loaded(
-        conversations=(built.conversation,),
-        problems=problems + built.problems,
-        unknown=dict(built.unknown),
-        complete=not assets.missing,
-    )
+    return build(record, beside=beside, assets=assets, where=where)
 
 
 CHATGPT = ChatGPT()

@@ -12,6 +12,7 @@ from chatkeep.importers.chatgpt.assets import Assets
 from chatkeep.importers.chatgpt.citations import cited
 from chatkeep.importers.chatgpt.content import Saying, parts_of
 from chatkeep.importers.fields import Json, record_of, take_list, take_text
+from chatkeep.importers.listed import Built, NotAConversationError
 from chatkeep.merge import settle
 from chatkeep.model import FORMAT, Conversation, Message, Part, Participant, fingerprint, from_seconds, identify
 
@@ -24,10 +25,6 @@ _CONTEXT = frozenset({"user_editable_context", "model_editable_context"})
 _FLAGS = (("archived", "is_archived"), ("starred", "is_starred"))
 
 
-class NotAConversationError(ValueError):
-    """What stands in the list is not a conversation; the text says why."""
-
-
 @dataclass(slots=True)
 class Beside:
     """What the other files of the export say of one conversation. feedback: by message id."""
@@ -35,15 +32,6 @@ class Beside:
     account: str = ""
     feedback: dict[str, list[Json]] = field(default_factory=dict)
     shared: list[Json] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Built:
-    """A conversation and what is to be told of it."""
-
-    conversation: Conversation
-    problems: list[Problem]
-    unknown: Counter[str]
 
 
 def conversation_id(record: Json) -> str:
@@ -72,7 +60,7 @@ def build(record: Json, *, beside: Beside, assets: Assets, where: str) -> Built:
         what = f"Fields stand twice in {reader.doubled} of its messages; the last was read, and all were kept raw."
         problems.append(Problem(where, what))
     conversation = settle(_conversation(record, own_id, source_id, messages, reader, beside))
-    return Built(conversation, problems + assets.problems, reader.unknown)
+    return Built(conversation, problems + assets.problems, reader.unknown, is_complete=not assets.missing)
 
 
 def _conversation(

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 from chatkeep import exact
-from chatkeep.elements import Element, elements
 from chatkeep.errors import ChatkeepError, Problem
-from chatkeep.importers import Keep, Loaded, Record, peek
+from chatkeep.importers import Keep, Loaded, Record, listed, peek
 from chatkeep.importers.claude import other
-from chatkeep.importers.claude.conversation import BY, Built, conversation
-from chatkeep.importers.fields import Json, is_doubled, record_of
+from chatkeep.importers.claude.conversation import BY, conversation
+from chatkeep.importers.fields import Json
+from chatkeep.importers.listed import Built, NotAConversationError
 from chatkeep.source import Member, Source
 
 _OURS = re.compile(r"(conversations(-\d+)?|projects|memories)\.json")
@@ -130,39 +130,18 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _elements(member: Member, keep: Keep) -> Iterator[Record | Problem]:
     with member.open() as stream:
-        for element in elements(stream, where=member.where, inside="conversations"):
-            if isinstance(element, Problem):
-                yield element
-                continue
-            where = f"{member.where}, element {element.index + 1:,}"
-            digest = hashlib.sha256(BY.encode() + b"\0" + element.raw).digest()
-            yield Record(where, digest, partial(_load, element, keep, where))
+        build = partial(_built, keep=keep)
+        yield from listed.records(stream, build, by=BY, where=member.where, called="element", inside="conversations")
 
 
-def _load(element: Element, keep: Keep, where: str) -> Loaded:
-    try:
-        value = exact.decode(element.raw)
-    except ValueError as wrong:
-        return Loaded(problems=[Problem(where, f"It cannot be read ({wrong}); it was left out.")])
-    record = record_of(value)
-    built = _built(record, keep, where) if record is not None else None
-    if record is None or built is None:
-        return Loaded(problems=[Problem(where, "It is neither a conversation nor a project; it was left out.")])
-    problems = list(built.problems)
-    if is_doubled(value):
-        record["$object"] = value["$object"]
-        problems.append(Problem(where, "Fields stand in it twice; the last of each was read, and all were kept raw."))
-    return Loaded((built.conversation,), problems, dict(built.unknown), shells=int(built.is_shell))
-
-
-def _built(record: Json, keep: Keep, where: str) -> Built | None:
+def _built(record: Json, where: str, *, keep: Keep) -> Built:
     if "chat_messages" in record:
         return conversation(record, keep=keep, where=where)
     if type(messages := record.get("messages")) is list and (not messages or _has_blocks(messages)):
         return other.design_chat(record, keep=keep, where=where)
     if record.keys() & _PROJECT or ("uuid" in record and "name" in record):
         return other.project(record, keep=keep, where=where)
-    return None
+    raise NotAConversationError("It is neither a conversation nor a project; it was left out.")
 
 
 def _memory(member: Member, account: str) -> Iterator[Record | Problem]:

@@ -8,24 +8,22 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from chatkeep import exact
-from chatkeep.importers import Keep, media
+from chatkeep.importers import Keep, blocks, media
+from chatkeep.importers.blocks import read_block, unknown_part
 from chatkeep.importers.fields import Json, take_list, take_text, take_whole
 from chatkeep.model import Part
 
 
 @dataclass(slots=True)
-class Saying:
-    """One message while its parts are made. unknown: where blocks that nobody knows are counted by kind."""
+class Saying(blocks.Saying):
+    """One message of Claude's while its parts are made."""
 
-    is_human: bool
-    keep: Keep
-    unknown: Counter[str]
+    is_human: bool = False
 
     @property
     def markup(self) -> str:
@@ -33,22 +31,9 @@ class Saying:
         return "plain" if self.is_human else "markdown"
 
 
-def parts_of(blocks: list[Any], saying: Saying) -> list[Part]:
+def parts_of(listed: list[Any], saying: Saying) -> list[Part]:
     """The parts of a list of content blocks; a text with nothing in it gives none."""
-    parts: list[Part] = []
-    for block in blocks:
-        kind = block.get("type") if type(block) is dict else None
-        read = _BY_TYPE.get(kind) if type(kind) is str else None
-        parts += read(block, saying) if read else [unknown_part(block, kind, saying)]
-    return parts
-
-
-def unknown_part(block: Any, kind: Any, saying: Saying) -> Part:
-    """A block of a kind that nobody knows, kept raw and counted."""
-    name = kind if type(kind) is str and kind else "block"
-    saying.unknown[name] += 1
-    text = block.get("text") if type(block) is dict else None
-    return Part(type="unknown", kind=name, raw=block, text=text if type(text) is str else "")
+    return [part for block in listed for part in read_block(block, saying, _BY_TYPE)]
 
 
 def _text(block: Json, saying: Saying) -> list[Part]:
@@ -105,7 +90,7 @@ def _tool_use(block: Json, _saying: Saying) -> list[Part]:
 
 def _tool_result(block: Json, saying: Saying) -> list[Part]:
     del block["type"]
-    inner = Saying(is_human=True, keep=saying.keep, unknown=saying.unknown)  # what tools give is shown as it is
+    inner = Saying(saying.keep, saying.unknown, is_human=True)  # what tools give is shown as it is
     parts = [part for item in take_list(block, "content") for part in _of_result(item, inner)]
     text = take_text(block, "content")
     call_id, name = take_text(block, "tool_use_id"), take_text(block, "name")
@@ -126,11 +111,9 @@ def _tool_result(block: Json, saying: Saying) -> list[Part]:
 
 
 def _of_result(item: Any, saying: Saying) -> list[Part]:
-    kind = item.get("type") if type(item) is dict else None
     if type(item) is str:
         return [Part(type="text", markup="plain", text=item)]
-    read = _IN_RESULT.get(kind) if type(kind) is str else None
-    return read(item, saying) if read else [unknown_part(item, kind, saying)]
+    return read_block(item, saying, _IN_RESULT)
 
 
 def _knowledge(item: Json, _saying: Saying) -> list[Part]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from chatkeep.errors import Problem
 from chatkeep.importers import Keep
 from chatkeep.importers.claude.blocks import Saying, attached, named, parts_of
 from chatkeep.importers.fields import Json, record_of, take_list, take_text
+from chatkeep.importers.listed import Built
 from chatkeep.importers.threads import cut_cycles
 from chatkeep.merge import has_content, settle
 from chatkeep.model import (
@@ -31,16 +31,6 @@ CLAUDE = Participant(id="assistant", name="Claude", role="assistant")
 NO_PARENT = "00000000-0000-4000-8000-000000000000"
 
 _SENDERS = {"human": HUMAN, "assistant": CLAUDE}
-
-
-@dataclass(slots=True)
-class Built:
-    """A document and what is to be told of it."""
-
-    conversation: Conversation
-    problems: list[Problem] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
-    is_shell: bool = False
 
 
 def account_of(own_id: Any) -> str:
@@ -160,7 +150,7 @@ class _Messages:
         if is_known:
             del record["uuid"]
         sender = take_text(record, "sender")
-        parts = self._parts(record, Saying(sender == "human", self._keep, self.unknown))
+        parts = self._parts(record, Saying(self._keep, self.unknown, is_human=sender == "human"))
         author = self._author(sender, parts)
         sent_at = take_time(record, "created_at")
         edited_at = take_time(record, "updated_at")

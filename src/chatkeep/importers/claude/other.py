@@ -13,9 +13,11 @@ from typing import Any
 
 from chatkeep.errors import Problem
 from chatkeep.importers import Keep
-from chatkeep.importers.claude.blocks import Saying, document, parts_of, unknown_part
-from chatkeep.importers.claude.conversation import BY, CLAUDE, HUMAN, PLATFORM, Built, account_of, take_time
+from chatkeep.importers.blocks import unknown_part
+from chatkeep.importers.claude.blocks import Saying, document, parts_of
+from chatkeep.importers.claude.conversation import BY, CLAUDE, HUMAN, PLATFORM, account_of, take_time
 from chatkeep.importers.fields import Json, record_of, take_list, take_text
+from chatkeep.importers.listed import Built
 from chatkeep.merge import settle
 from chatkeep.model import FORMAT, Conversation, Message, Part, Participant, fingerprint, identify
 

@@ -5,18 +5,14 @@ Source: exports of April and May 2024 and the shapes that docs/platforms/librech
 
 from __future__ import annotations
 
-import hashlib
 import io
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-from chatkeep import exact
-from chatkeep.elements import Element, elements
 from chatkeep.errors import Problem
-from chatkeep.importers import Keep, Loaded, Record, peek
-from chatkeep.importers.fields import is_doubled, record_of
+from chatkeep.importers import Keep, Record, listed, peek
 from chatkeep.importers.librechat.conversation import BY, LISTS, PLATFORM, conversation
 from chatkeep.importers.librechat.flat import flattened
 from chatkeep.source import Member, Source
@@ -40,16 +36,11 @@ class LibreChat:
 
     def read(self, source: Source, keep: Keep) -> Iterator[Record | Problem]:
         """The conversations, file by file."""
+        build = partial(conversation, keep=keep)
         for name in peek.judged(source, _holds_conversations):
             member = source.members[name]
             with member.open() as stream:
-                for element in elements(_flat(stream), where=member.where):
-                    if isinstance(element, Problem):
-                        yield element
-                        continue
-                    where = f"{member.where}, conversation {element.index + 1:,}"
-                    digest = hashlib.sha256(BY.encode() + b"\0" + element.raw).digest()
-                    yield Record(where, digest, partial(_load, element, keep, where))
+                yield from listed.records(_flat(stream), build, by=BY, where=member.where)
 
 
 def _flat(stream: BinaryIO) -> BinaryIO:
@@ -91,22 +82,6 @@ def _is_conversation(item: Any) -> bool:
     if "conversationId" not in names or not isinstance(listed, list):
         return False
     return bool(names & _TELLS) or any("messageId" in peek.keys(one) for one in listed[:5])
-
-
-def _load(element: Element, keep: Keep, where: str) -> Loaded:
-    try:
-        value = exact.decode(element.raw)
-    except ValueError as wrong:
-        return Loaded(problems=[Problem(where, f"It cannot be read ({wrong}); it was left out.")])
-    record = record_of(value)
-    built = conversation(record, keep=keep, where=where) if record is not None else None
-    if record is None or built is None:
-        return Loaded(problems=[Problem(where, "It is no conversation; it was left out.")])
-    problems = list(built.problems)
-    if is_doubled(value):
-        record["$object"] = value["$object"]
-        problems.append(Problem(where, "Fields stand in it twice; the last of each was read, and all were kept raw."))
-    return Loaded((built.conversation,), problems, dict(built.unknown))
 
 
 LIBRECHAT = LibreChat()

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from chatkeep import exact
-from chatkeep.importers import Keep, inline, media
+from chatkeep.importers import inline, media
+from chatkeep.importers.blocks import Saying, read_block
 from chatkeep.importers.fields import Json, take_list, take_text, take_whole
 from chatkeep.model import Part
 
 _MARKUP = "markdown"
 _THINK = re.compile(r"\s*:::thinking\n(.*?)\n?:::\s*", re.DOTALL)
 _SPACES = re.compile(r"\s+")
-
-
-@dataclass(slots=True)
-class Saying:
-    """One message while its parts are made. unknown: where blocks that nobody knows are counted by kind."""
-
-    keep: Keep
-    unknown: Counter[str]
 
 
 def parts_of(record: Json, saying: Saying) -> list[Part]:
@@ -64,21 +55,10 @@ def _is_copy(text: str, parts: list[Part]) -> bool:
 # ------------------------------------------------------------------ contents
 
 
-def unknown_part(block: Any, kind: Any, saying: Saying) -> Part:
-    """A block of a kind that nobody knows, kept raw and counted."""
-    name = kind if type(kind) is str and kind else "block"
-    saying.unknown[name] += 1
-    text = block.get("text") if type(block) is dict else None
-    return Part(type="unknown", kind=name, raw=block, text=text if type(text) is str else "")
-
-
 def _of_content(item: Any, saying: Saying) -> list[Part]:
     if type(item) is str:
         return _of_text(item)
-    kind = item.get("type") if type(item) is dict else None
-    read = _BY_TYPE.get(kind) if type(kind) is str else None
-    found = read(item, saying) if read else None
-    return [unknown_part(item, kind, saying)] if found is None else found
+    return read_block(item, saying, _BY_TYPE)
 
 
 def _value(item: Json, name: str) -> tuple[str, Json] | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from chatkeep.errors import Problem
 from chatkeep.importers import Keep, threads
+from chatkeep.importers.blocks import Saying
 from chatkeep.importers.fields import Json, record_of, take_text
-from chatkeep.importers.librechat.content import Saying, parts_of
+from chatkeep.importers.librechat.content import parts_of
 from chatkeep.importers.librechat.flat import UNDER
+from chatkeep.importers.listed import Built, NotAConversationError
 from chatkeep.merge import settle
 from chatkeep.model import (
     FORMAT,
@@ -51,15 +52,6 @@ _LATER = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Built:
-    """A document and what is to be told of it."""
-
-    conversation: Conversation
-    problems: list[Problem] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
-
-
 def take_time(record: Json, name: str) -> str:
     """The time under a name, taken out, as the API or as the database writes it; what is no time stays."""
     value = record.get(name)
@@ -70,12 +62,15 @@ def take_time(record: Json, name: str) -> str:
     return found
 
 
-def conversation(record: Json, *, keep: Keep, where: str) -> Built | None:
-    """The document of one conversation; takes the record apart. None when it has no id and no messages."""
+def conversation(record: Json, where: str, *, keep: Keep) -> Built:
+    """The document of one conversation; takes the record apart.
+
+    Raises NotAConversationError when it has no id and no messages.
+    """
     listed = _take_messages(record)
     source_id = take_text(record, "conversationId")
     if not source_id and not listed:
-        return None
+        raise NotAConversationError("It is no conversation; it was left out.")
     own_id = identify(PLATFORM, "conversation", source_id or "message " + fingerprint(listed))
     reader = _Messages(own_id, source_id, keep)
     messages = reader.all(listed)

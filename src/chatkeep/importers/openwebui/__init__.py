@@ -5,16 +5,12 @@ Source: a chat of April 2025 and the shapes that docs/platforms/openwebui.md lis
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from chatkeep import exact
-from chatkeep.elements import Element, elements
 from chatkeep.errors import Problem
-from chatkeep.importers import Keep, Loaded, Record, peek
-from chatkeep.importers.fields import is_doubled, record_of
+from chatkeep.importers import Keep, Record, listed, peek
 from chatkeep.importers.openwebui.conversation import BY, PLATFORM, conversation
 from chatkeep.source import Member, Source
 
@@ -38,16 +34,11 @@ class OpenWebUI:
 
     def read(self, source: Source, keep: Keep) -> Iterator[Record | Problem]:
         """The chats, file by file."""
+        build = partial(conversation, keep=keep)
         for name in peek.judged(source, _holds_chats):
             member = source.members[name]
             with member.open() as stream:
-                for element in elements(stream, where=member.where, inside="chats"):
-                    if isinstance(element, Problem):
-                        yield element
-                        continue
-                    where = f"{member.where}, chat {element.index + 1:,}"
-                    digest = hashlib.sha256(BY.encode() + b"\0" + element.raw).digest()
-                    yield Record(where, digest, partial(_load, element, keep, where))
+                yield from listed.records(stream, build, by=BY, where=member.where, called="chat", inside="chats")
 
 
 def _holds_chats(_member: Member, value: Any) -> bool:
@@ -78,22 +69,6 @@ def _is_chat(item: Any) -> bool:
 
 def _has_parents(messages: dict[str, Any]) -> bool:
     return any({"role", "parentId"} <= peek.keys(one) for one in messages.values())
-
-
-def _load(element: Element, keep: Keep, where: str) -> Loaded:
-    try:
-        value = exact.decode(element.raw)
-    except ValueError as wrong:
-        return Loaded(problems=[Problem(where, f"It cannot be read ({wrong}); it was left out.")])
-    record = record_of(value)
-    built = conversation(record, keep=keep, where=where) if record is not None else None
-    if record is None or built is None:
-        return Loaded(problems=[Problem(where, "It is no chat; it was left out.")])
-    problems = list(built.problems)
-    if is_doubled(value):
-        record["$object"] = value["$object"]
-        problems.append(Problem(where, "Fields stand in it twice; the last of each was read, and all were kept raw."))
-    return Loaded((built.conversation,), problems, dict(built.unknown))
 
 
 OPENWEBUI = OpenWebUI()

@@ -9,15 +9,14 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from chatkeep import exact
-from chatkeep.importers import Keep, inline, media
+from chatkeep.importers import inline, media
+from chatkeep.importers.blocks import Saying, read_block
 from chatkeep.importers.fields import Json, take_list, take_text, take_whole
 from chatkeep.model import Part
 
@@ -31,28 +30,12 @@ _SPACES = re.compile(r"\s+")
 _MARKUP = "markdown"
 
 
-@dataclass(slots=True)
-class Saying:
-    """One message while its parts are made. unknown: where blocks that nobody knows are counted by kind."""
-
-    keep: Keep
-    unknown: Counter[str]
-
-
 def parts_of(record: Json, saying: Saying) -> list[Part]:
     """The parts of a message, in the order in which it shows them; takes them out of it."""
     files = _files(record, saying)
     outputs = _listed(record, "output", saying) or _listed(record, "content_blocks", saying)
     said = _content(record, outputs, saying)
     return [*(outputs or said), *_merged(record), *_error(record), *_cited(record), *files]
-
-
-def unknown_part(block: Any, kind: Any, saying: Saying) -> Part:
-    """A block of a kind that nobody knows, kept raw and counted."""
-    name = kind if type(kind) is str and kind else "block"
-    saying.unknown[name] += 1
-    text = block.get("text") if type(block) is dict else None
-    return Part(type="unknown", kind=name, raw=block, text=text if type(text) is str else "")
 
 
 # ------------------------------------------------------------------ the text
@@ -188,10 +171,7 @@ def _listed(record: Json, name: str, saying: Saying) -> list[Part]:
 def _of_list(item: Any, saying: Saying) -> list[Part]:
     if type(item) is str:
         return _text(item)
-    kind = item.get("type") if type(item) is dict else None
-    read = _BY_TYPE.get(kind) if type(kind) is str else None
-    found = read(item, saying) if read else None
-    return [unknown_part(item, kind, saying)] if found is None else found
+    return read_block(item, saying, _BY_TYPE)
 
 
 def _output_text(item: Json, saying: Saying) -> list[Part] | None:

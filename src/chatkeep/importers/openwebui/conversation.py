@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from chatkeep import exact
 from chatkeep.errors import Problem
 from chatkeep.importers import Keep, threads
+from chatkeep.importers.blocks import Saying
 from chatkeep.importers.fields import Json, record_of, take_list, take_text
-from chatkeep.importers.openwebui.content import Saying, parts_of
+from chatkeep.importers.listed import Built, NotAConversationError
+from chatkeep.importers.openwebui.content import parts_of
 from chatkeep.merge import settle
 from chatkeep.model import (
     FORMAT,
@@ -37,15 +38,6 @@ _LATER = frozenset(
 _MILLI, _MICRO, _NANO = 10**11, 10**14, 10**17
 
 
-@dataclass(slots=True)
-class Built:
-    """A document and what is to be told of it."""
-
-    conversation: Conversation
-    problems: list[Problem] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
-
-
 def moment(value: Any) -> str:
     """RFC 3339 of a time in seconds, or in milliseconds and less, as its size says; "" for what is no time.
 
@@ -58,15 +50,18 @@ def moment(value: Any) -> str:
     return from_milliseconds(whole // (1 if whole < _MICRO else 1000 if whole < _NANO else 10**6))
 
 
-def conversation(record: Json, *, keep: Keep, where: str) -> Built | None:
-    """The document of one chat; takes the record apart. None when there is nothing in it that could be a chat."""
+def conversation(record: Json, where: str, *, keep: Keep) -> Built:
+    """The document of one chat; takes the record apart.
+
+    Raises NotAConversationError when there is nothing in it that could be a chat.
+    """
     row, chat = record, record_of(record.get("chat"))
     if chat is None:
         chat = record
     elif chat is not record["chat"]:
         chat["$object"] = record["chat"]["$object"]
     if "history" not in chat and "messages" not in chat:
-        return None
+        raise NotAConversationError("It is no chat; it was left out.")
     reader = _Messages(keep)
     reader.gather(chat)
     source_id = _take_id(row, chat)

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from chatkeep import exact, views
-from chatkeep.importers.whatsapp import WHATSAPP, WhatsApp, words
+from chatkeep.importers.whatsapp import WHATSAPP, WhatsApp, notices, words
 from chatkeep.importers.whatsapp.bodies import read_body
 from chatkeep.importers.whatsapp.files import called
 from chatkeep.importers.whatsapp.heads import head_of
@@ -265,13 +265,13 @@ def test_a_placeholder_is_the_same_in_every_language(phrase: str) -> None:
         assert body(text) == (expected, "", "", False), text
 
 
-@pytest.mark.parametrize("phrase", sorted(words.DELETED))
+@pytest.mark.parametrize("phrase", sorted(notices.DELETED))
 def test_a_deleted_message_is_the_same_in_every_language(phrase: str) -> None:
     for text in (phrase, f"\u200e{phrase}.", f"<{phrase.capitalize()}>"):
         assert body(text) == ((), "deleted", "", False), text
 
 
-@pytest.mark.parametrize("phrase", sorted(words.EDITED))
+@pytest.mark.parametrize("phrase", sorted(notices.EDITED))
 def test_an_edited_message_keeps_its_text_alone(phrase: str) -> None:
     parts, status, _, _ = body(f"see you at four \u200e<{phrase.capitalize()}>")
     assert ([part.text for part in parts], status) == (["see you at four"], "edited")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from chatkeep import exact
-from chatkeep.importers.whatsapp import words
+from chatkeep.importers.whatsapp import notices, words
 from chatkeep.importers.whatsapp.marks import LEADING, without_marks
 from chatkeep.model import Part
 
@@ -71,7 +71,7 @@ _KINDS_BY_PREFIX = {"IMG": "image", "VID": "video", "AUD": "audio", "PTT": "audi
 # Most bodies are no words of WhatsApp's: their first letters tell.
 _BEFORE_WORDS = LEADING + " \t\u00a0<"
 _BEGINNINGS = frozenset(
-    phrase[:2] for phrase in (*words.PLACEHOLDERS, *words.DELETED, *words.POLL, *words.LIVE_PLACE, *words.CALLS)
+    phrase[:2] for phrase in (*words.PLACEHOLDERS, *notices.DELETED, *notices.POLL, *notices.LIVE_PLACE, *notices.CALLS)
 )
 
 
@@ -153,7 +153,7 @@ def read_body(text: str, *, take: Take, known: Callable[[str], bool], person: bo
     core = text.lstrip(LEADING) if text[:1] in LEADING else text
     marked = core is not text and len(core) != len(text)
     said = _words(core)
-    if said in words.DELETED and "\n" not in core:
+    if said in notices.DELETED and "\n" not in core:
         return Body((), status="deleted")
     status = ""
     if core[-1:] == ">" or core.rstrip(LEADING)[-1:] == ">":
@@ -177,7 +177,7 @@ def _without_edited(core: str) -> tuple[str, str]:
     # Matched at one place: a search would look at each empty line of a long message as often as there are such lines.
     at = core.rfind("<")
     found = _EDITED.match(core, at) if at >= 0 else None
-    if found and bare(found[1]) in words.EDITED:
+    if found and bare(found[1]) in notices.EDITED:
         return core[:at].rstrip().rstrip(LEADING + " \u00a0\n"), "edited"
     return core, ""
 
@@ -204,17 +204,17 @@ def _attachment(core: str, said: str, take: Take, known: Callable[[str], bool]) 
 def _kind(text: str, said: str) -> str:
     if "https://" in text and _PLACE.search(text[:600]):
         return "place"
-    if said in words.LIVE_PLACE:
+    if said in notices.LIVE_PLACE:
         return "place"
-    if said.endswith((":", "：")) and "\n" in text and said.rstrip(":： ") in words.POLL:
+    if said.endswith((":", "：")) and "\n" in text and said.rstrip(":： ") in notices.POLL:
         return "poll"
     return "call" if len(text) <= _LONGEST_CALL and _is_call(said) else ""
 
 
 def _is_call(plain: str) -> bool:
-    if not plain.startswith(words.CALLS):
+    if not plain.startswith(notices.CALLS):
         return False
-    for start in words.CALLS:
+    for start in notices.CALLS:
         if plain.startswith(start):
             rest = plain[len(start) :].strip()
             return not rest or rest[0] in ",.(-–•" or rest[0].isdigit()

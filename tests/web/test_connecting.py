@@ -269,7 +269,7 @@ def test_a_sign_in_that_has_ended_is_shown_on_home_and_place_and_given_anew(
     keeper.post("/backups/drive/do", {"do": "backup"})
     work()
     home = keeper.get("/")
-    assert "drive is signed out" in text(home)
+    assert text(home).count("drive is signed out") == 1
     assert 'action="/backups/drive/reconnect"' in home.content.decode()
     for page in ("/backups/", "/backups/drive/"):
         assert "Signed out. Google Drive no longer accepts the sign-in." in text(keeper.get(page))
@@ -290,6 +290,8 @@ def test_an_end_that_is_near_is_said_before_it_comes(
     for page in ("/", "/backups/", "/backups/drive/"):
         assert "will need you" in text(keeper.get(page)), page
         assert 'while the project of your app is in "Testing"' in text(keeper.get(page)), page
+    Connection.objects.update(ends_at=timezone.now() + timedelta(hours=47))  # a notice tells it too from here on
+    assert text(keeper.get("/")).count('while the project of your app is in "Testing"') == 1
 
 
 def test_an_own_app_is_tried_before_anybody_signs_in(keeper: Client, google_fake: Cloud, at: At) -> None:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from chatkeep.connections.health import SignInHealth, health
 from chatkeep.connections.models import Connection
 from chatkeep.selection import Selection
-from chatkeep.watching.findings import findings
+from chatkeep.watching.findings import Finding, findings
 from chatkeep.web import held
 
 OLD = timedelta(days=7)
@@ -24,11 +24,13 @@ def home(request: HttpRequest) -> HttpResponse:
     """The first page: a welcome while there is nothing, else how safe the chats are."""
     counts = held.archive(request).counts()
     places = held.connections(request)
+    state = _state(places) if counts.conversations else None
+    found = findings(home=held.folder(request), now=timezone.now(), archive=held.archive_id(request))
     context = {
         "counts": counts,
         "places": places,
-        "state": _state(places) if counts.conversations else None,
-        "findings": findings(home=held.folder(request), now=timezone.now(), archive=held.archive_id(request)),
+        "state": state,
+        "findings": [one for one in found if not (state and _says(state, one))],
         "recent": held.archive(request).listing(Selection(), limit=6) if counts.conversations else [],
     }
     return render(request, "pages/home.html", context)
@@ -63,6 +65,11 @@ def _state(places: list[Connection]) -> dict[str, Any]:
         return {"mood": "warn", "title": "The last backup is more than a week old", "text": text, "do": "Back up"}
     text = "The last backup was read back and compared."
     return {"mood": "good", "title": "Your chats are backed up", "text": text, "do": "Backups"}
+
+
+def _says(state: dict[str, Any], finding: Finding) -> bool:
+    """Whether the state tells what was found: that somebody has to sign in at this place."""
+    return finding.code in ("signed-out", "sign-in-ends") and finding.subject == state.get("reconnect")
 
 
 def _reconnect(mood: str, title: str, place: Connection, sign_in: SignInHealth) -> dict[str, Any]:

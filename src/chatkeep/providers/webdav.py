@@ -290,8 +290,11 @@ class WebDav:
         return answer.body[start:] if length is None else answer.body[start : start + length]
 
     def _read(self, name: str, headers: Mapping[str, str]) -> Response:
-        """The answer to a GET. Many servers replace a file by removing it first, so an absent one is sought again."""
-        for wait_s in _SHORT_WAITS_S[:2]:
+        """The answer to a GET. Many servers replace a file by removing it first, so an absent one is sought again.
+
+        With two more tries instead of four, rclone's server was caught in between once in some thousand reads.
+        """
+        for wait_s in _SHORT_WAITS_S[:4]:
             with contextlib.suppress(Unavailable):
                 answer = self._send("GET", name, headers=headers)
                 if answer.status != 404:

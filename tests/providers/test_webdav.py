@@ -34,8 +34,8 @@ def _free_port() -> int:
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a WebDAV server of rclone, as it is without further options.
 
-    Its cache of files (--vfs-cache-mode writes, --vfs-write-back 0) shows half of an old file with half of the new one to
-    who reads while one is replaced; what that means for vaults is in docs/providers/webdav.md.
+    Its cache of files (--vfs-cache-mode writes, --vfs-write-back 0) shows half of an old file with half of the new one
+    to who reads while one is replaced; what that means for vaults is in docs/providers/webdav.md.
     """
     folder, port = tmp_path_factory.mktemp("rclone-dav"), _free_port()
     command = ["rclone", "serve", "webdav", str(folder), "--addr", f"127.0.0.1:{port}", "--user", USER]

@@ -22,6 +22,7 @@ _PLACES = (
     ("export", "Export", "export"),
     ("backups", "Backups", "backups"),
 )
+_WIDE = frozenset({"export"})  # left to the page "More" where the screen is narrow
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -31,7 +32,13 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         return {}
     here = request.path
     places = [
-        {"href": (href := reverse(name)), "name": title, "icon": icon, "here": _is_here(here, href)}
+        {
+            "href": (href := reverse(name)),
+            "name": title,
+            "icon": icon,
+            "here": _is_here(here, href),
+            "wide": name in _WIDE,
+        }
         for name, title, icon in _PLACES
     ]
     activity: list[Shown] = [] if here.startswith(reverse("runs")) else open_runs(archive)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 RELEASED = {
     "api": "0001_first",
-    "connections": "0007_pauses",
+    "connections": "0008_spending",
     "feedback": "0001_first",
     "jobs": "0008_rota",
     "people": "0004_certificates",

@@ -193,5 +193,20 @@ class Pause(models.Model):
         return f"pause of {self.provider}"
 
 
+class Spending(models.Model):
+    """What one app (client id) spent of what a provider lets it ask, for all processes, on the clock of the database.
+
+    app: hash of the provider and the client id. spent_until: up to when what the provider gives by the second is
+        spent; before now if some is left.
+    """
+
+    app = models.CharField(max_length=64, unique=True)
+    provider = models.CharField(max_length=40)
+    spent_until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"spending at {self.provider}"
+
+
 def _place(uid: str, field: str) -> str:
     return f"connection/{uid}/{field}"

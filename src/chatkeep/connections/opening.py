@@ -16,9 +16,9 @@ from chatkeep import providers
 from chatkeep.connections.installation import OWN, Installation
 from chatkeep.connections.keeping import KeptNotes, KeptTokens
 from chatkeep.connections.models import Connection, Consent, Device
-from chatkeep.connections.pacing import KeptPause
+from chatkeep.connections.pacing import KeptAllowance, KeptPause
 from chatkeep.errors import Busy, ChatkeepError, NotFound, SignInAgain, Stopped, WrongUse
-from chatkeep.providers import Access, Client, Endpoints, Gate, Means
+from chatkeep.providers import Access, Allowance, Client, Endpoints, Gate, Means
 from chatkeep.storage import Counting, Retrying, Storage
 from chatkeep.vault import MasterKey, Policy, Vault, open_with_master_key
 
@@ -86,8 +86,10 @@ def means_of(row: Connection | Consent, installation: Installation) -> Means | N
     if sign_in is None:
         return None
     endpoints = Endpoints(installation.cloud_base)
-    access = Access(sign_in, client_of(row, installation), KeptTokens(row, installation), endpoints)
-    return Means(access, KeptNotes(row.uid, installation), endpoints, _gate(row))
+    client = client_of(row, installation)
+    access = Access(sign_in, client, KeptTokens(row, installation), endpoints)
+    allowance = _allowance(row.provider, client.id) if installation.shared else None
+    return Means(access, KeptNotes(row.uid, installation), endpoints, _gate(row), allowance)
 
 
 _gates: dict[tuple[str, str], Gate] = {}
@@ -101,6 +103,19 @@ def _gate(row: Connection | Consent) -> Gate:
         gate = _gates.setdefault(account, Gate(shared=KeptPause(*account)))
     gate.look()
     return gate
+
+
+_allowances: dict[tuple[str, str], Allowance] = {}
+
+
+def _allowance(provider: str, client: str) -> Allowance | None:
+    """One for each app in this process, of a server alone: what one person asks is far from any such limit."""
+    per_s = providers.provider(provider).units_per_s
+    if per_s is None:
+        return None
+    with _gates_lock:
+        kept = KeptAllowance(provider, client, per_s=per_s)
+        return _allowances.setdefault((provider, client), Allowance(kept.take, per_s=per_s))
 
 
 def client_of(row: Connection | Consent, installation: Installation) -> Client:

@@ -9,11 +9,15 @@ from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from chatkeep.connections.keeping import visiting
-from chatkeep.connections.models import Pause
+from chatkeep.connections.models import Pause, Spending
+from chatkeep.providers.allowance import PATIENCE_S
 from chatkeep.providers.http import LONGEST_WAIT_S
 
 OVER_SINCE = timedelta(days=1)
 LONGEST_PAUSE = timedelta(seconds=LONGEST_WAIT_S)
+SAVED_UP = timedelta(seconds=1)
+"""What was not spent is good for so long, so no second holds more than two seconds' worth."""
+PATIENCE = timedelta(seconds=PATIENCE_S)
 
 
 class KeptPause:
@@ -24,7 +28,7 @@ class KeptPause:
 
     def __init__(self, provider: str, account: str) -> None:
         self._provider = provider
-        self._gate = hashlib.sha256(f"{provider}\0{account}".encode()).hexdigest()
+        self._gate = _hash(provider, account)
 
     def left_s(self) -> float:
         """How long nobody shall ask yet [s]. After the clock was set back the pause begins again, once."""
@@ -60,6 +64,39 @@ class KeptPause:
                     Pause.objects.filter(pk=row.pk).update(**new)
         except Error:
             return
+
+
+class KeptAllowance:
+    """What one app may ask of a provider each second, in all processes together (`chatkeep.providers.Allowance`).
+
+    A database that does not answer holds up no request and breaks none.
+    """
+
+    def __init__(self, provider: str, client: str, *, per_s: float) -> None:
+        self._provider = provider
+        self._app = _hash(provider, client)
+        self._per_s = per_s
+
+    def take(self, units: int) -> float:
+        """The time until so many units may be spent [s]. Of a wait above PATIENCE none are taken."""
+        try:
+            with visiting(), transaction.atomic():
+                start = {"provider": self._provider, "spent_until": _now() - SAVED_UP}
+                row, _ = Spending.objects.select_for_update().get_or_create(app=self._app, defaults=start)
+                now = _now()
+                before: datetime = max(row.spent_until, now - SAVED_UP)
+                if before > now + PATIENCE:  # none goes so far: the clock was set back
+                    before = now
+                until = before + timedelta(seconds=units / self._per_s)
+                if until <= now + PATIENCE:
+                    Spending.objects.filter(pk=row.pk).update(spent_until=until)
+                return max((until - now).total_seconds(), 0.0)
+        except Error:
+            return 0.0
+
+
+def _hash(provider: str, whose: str) -> str:
+    return hashlib.sha256(f"{provider}\0{whose}".encode()).hexdigest()
 
 
 def _now() -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chatkeep.errors import WrongUse
+from chatkeep.providers.allowance import Allowance
 from chatkeep.providers.dropbox import DROPBOX
 from chatkeep.providers.folder import FOLDER
 from chatkeep.providers.google_drive import GOOGLE_DRIVE
@@ -28,6 +29,7 @@ __all__ = [
     "WEBDAV",
     "Access",
     "Account",
+    "Allowance",
     "Client",
     "Endpoints",
     "Gate",

@@ -22,6 +22,7 @@ import msgspec
 
 from chatkeep import happenings
 from chatkeep.errors import SlowDown, Unavailable, WrongUse
+from chatkeep.providers.allowance import Allowance
 
 if TYPE_CHECKING:
     import httpx2
@@ -224,8 +225,9 @@ class Signer(Protocol):
 class Http:
     """Requests to one account, from any number of threads.
 
-    access: signs the requests; without, none is signed. gate: waited at before each request. provider: whose requests
-    these are, where their addresses do not say it.
+    access: signs the requests; without, none is signed. gate: waited at before each request. allowance: what the app
+    may ask of the provider, spent before each request. provider: whose requests these are, where their addresses do
+    not say it.
     A signed request that is answered 401 is repeated once with a fresh token. Nothing else is repeated, and no
     redirect is followed. Nothing is ever logged.
     """
@@ -236,6 +238,7 @@ class Http:
         *,
         access: Signer | None = None,
         gate: Gate | None = None,
+        allowance: Allowance | None = None,
         connections: int = 16,
         silence_s: float = 60.0,
         provider: str = "",
@@ -244,6 +247,7 @@ class Http:
         self._provider = provider
         self._access = access
         self._gate = gate
+        self._allowance = allowance
         self._connections = connections
         self._silence_s = silence_s
         self._made = 0
@@ -267,20 +271,22 @@ class Http:
         authorised: bool = True,
         expects: Expected = "json",
         cap: int = METADATA_CAP,
+        units: int = 1,
     ) -> Response:
         """The answer to a request, of any status.
 
         address: the provider's real one, or one that a provider gave. authorised: send the access token; never to
             an address that carries its own authority.
         expects: of an answer that says it went well; "json" is what a stranger's page in the provider's place is not.
-        cap: the longest body taken [bytes]. Raises Unavailable, and what the gate and the access raise.
+        cap: the longest body taken [bytes]. units: what the provider counts the request as, of the app's allowance.
+        Raises Unavailable, and what the gate, the allowance and the access raise.
         """
         sent = dict(headers or {})
         token = self._access.token() if authorised and self._access else ""
-        response = self._once(method, address, params, sent | _bearer(token), content, expects, cap)
+        response = self._once(method, address, params, sent | _bearer(token), content, expects, cap, units)
         if response.status == 401 and token and self._access:
             token = self._access.token(refused=token)
-            response = self._once(method, address, params, sent | _bearer(token), content, expects, cap)
+            response = self._once(method, address, params, sent | _bearer(token), content, expects, cap, units)
         return response
 
     def _once(
@@ -292,7 +298,10 @@ class Http:
         content: bytes | None,
         expects: Expected,
         cap: int,
+        units: int,
     ) -> Response:
+        if self._allowance:
+            self._allowance.spend(units)
         if self._gate:
             self._gate.wait()
         client = self._client()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from chatkeep.providers.allowance import Allowance
 from chatkeep.providers.http import Endpoints, Gate
 from chatkeep.providers.notes import Notes
 from chatkeep.providers.oauth import Access, SignIn
@@ -34,12 +35,14 @@ class Means:
 
     access: gives access tokens. notes: what must survive the process, sealed. endpoints: where the provider is.
     gate: shared by everything that speaks to this account, so that one request to slow down holds all.
+    allowance: shared by everything that speaks to the provider through this client id; None where that is not limited.
     """
 
     access: Access
     notes: Notes
     endpoints: Endpoints
     gate: Gate
+    allowance: Allowance | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
         the place where it is not there yet; without, a place that has gone (a disk that is not plugged in)
         raises Unavailable, so that nobody takes an empty folder for their vault. The third is None where nobody
         signs in.
+    units_per_s: how much one client id may ask for each second over all accounts, in units that the provider counts;
+        None where it names no such limit.
     account, space: ask the provider whose account this is, and how full. None where there is nothing to ask.
     """
 
@@ -65,6 +70,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     may: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     sign_in: SignIn | None = None
+    units_per_s: float | None = None
     account: Callable[[Means], Account] | None = None
     space: Callable[[Mapping[str, str], Means], Space] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatkeep.errors import Refused, WrongUse
-from chatkeep.providers.google_drive.calls import API, Calls
+from chatkeep.providers.google_drive.calls import API, UNITS_PER_S, Calls
 from chatkeep.providers.google_drive.storage import GoogleDrive
 from chatkeep.providers.oauth import SignIn
 from chatkeep.providers.provider import Account, Means, Provider, Space
@@ -71,6 +71,7 @@ GOOGLE_DRIVE = Provider(
     needs=(),
     open=_open,
     sign_in=SIGN_IN,
+    units_per_s=UNITS_PER_S,
     account=account,
     space=space,
 )

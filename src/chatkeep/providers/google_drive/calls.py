@@ -19,6 +19,11 @@ BATCH = "https://www.googleapis.com/batch/drive/v3"
 MOST_IN_BATCH = 100
 LONG_S = 3600.0
 
+# One client id has 1,000,000 units a minute; a little less here, since processes may hold shares of it.
+# Source: "Usage limits" in the guide of the Drive API v3, in force since 2026-05-01; seen 2026-11.
+UNITS_PER_S = 16_000.0
+LIST, DOWNLOAD, CHANGE, LOOK = 100, 200, 50, 5
+
 _AGAIN = "Connect the account again and leave every box ticked on Google's page; nothing that was saved is touched."
 _OWN_CLIENT = "Enable the Google Drive API in the Google Cloud project of your client id, then try again."
 
@@ -55,11 +60,20 @@ def reason(response: Response) -> str:
         return ""
 
 
+def units(method: str, address: str, params: Mapping[str, str]) -> int:
+    """What Drive counts a request as."""
+    if method != "GET":
+        return CHANGE
+    if params.get("alt") == "media":
+        return DOWNLOAD
+    return LIST if address.endswith(("/files", "/changes")) else LOOK
+
+
 class Calls:
     """Requests for one account. Every one of them is counted in `requests`."""
 
     def __init__(self, means: Means) -> None:
-        self.http = Http(means.endpoints, access=means.access, gate=means.gate)
+        self.http = Http(means.endpoints, access=means.access, gate=means.gate, allowance=means.allowance)
         self._gate = means.gate
         self._slowed = 0
 
@@ -78,8 +92,9 @@ class Calls:
         authorised: bool = True,
         expects: Expected = "json",
         cap: int | None = None,
+        calls: int = 1,
     ) -> Response:
-        """The answer of any status, after which a pause that was asked for holds every thread."""
+        """The answer of any status, after which a pause that was asked for holds every thread. calls: in a batch."""
         more = {} if cap is None else {"cap": cap}
         response = self.http.request(
             method,
@@ -89,6 +104,7 @@ class Calls:
             content=content,
             authorised=authorised,
             expects=expects,
+            units=calls * units(method, address, params or {}),
             **more,
         )
         if response.status < 400:
@@ -158,7 +174,7 @@ class Calls:
         content = b"".join(_part(boundary, number, *call) for number, call in enumerate(calls))
         headers = {"Content-Type": f"multipart/mixed; boundary={boundary}"}
         content += f"--{boundary}--\r\n".encode()
-        response = self.request("POST", BATCH, headers=headers, content=content, expects="anything")
+        response = self.request("POST", BATCH, headers=headers, content=content, expects="anything", calls=len(calls))
         if not response.ok:
             raise self.error(response, "A batch")
         answers = _answers(response)

@@ -37,6 +37,11 @@ SIGN_IN = SignIn(
 )
 
 
+REQUESTS_PER_S = 1000.0
+"""Graph takes 2,000 requests a second of one app over all people; half of it, since processes may hold shares of it.
+Source: "Microsoft Graph throttling guidance", 2026-11."""
+
+
 class _Root(msgspec.Struct, frozen=True):
     """Which folder is ours. id: of its item; above: how long its path is [UTF-16 units]; folder: the setting."""
 
@@ -46,7 +51,8 @@ class _Root(msgspec.Struct, frozen=True):
 
 
 def _graph(means: Means) -> Graph:
-    return Graph(Http(means.endpoints, access=means.access, gate=means.gate), means.gate)
+    http = Http(means.endpoints, access=means.access, gate=means.gate, allowance=means.allowance)
+    return Graph(http, means.gate)
 
 
 def open_onedrive(settings: Mapping[str, str], new: bool, means: Means | None) -> OneDrive:
@@ -172,6 +178,7 @@ ONEDRIVE = Provider(
     needs=(),
     open=open_onedrive,
     sign_in=SIGN_IN,
+    units_per_s=REQUESTS_PER_S,
     account=account,
     space=space,
 )

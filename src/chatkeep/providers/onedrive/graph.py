@@ -128,9 +128,18 @@ class Graph:
         self.gate = gate
 
     def ask(
-        self, method: str, path: str, *, content: bytes | None = None, json: object = None, match: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        json: object = None,
+        match: str = "",
+        requests: int = 1,
     ) -> Answer:
         """The answer of Graph. match: do it only while the item has this tag, else 412 is answered.
+
+        requests: how many it is for Graph, which counts each call of a batch.
 
         Raises SlowDown, and what the line itself raises (Unavailable, SignInAgain).
         """
@@ -139,7 +148,8 @@ class Graph:
             headers["Content-Type"] = "application/octet-stream"
         elif json is not None:
             content, headers["Content-Type"] = msgspec.json.encode(json), "application/json"
-        return self.heeded(read(self.http.request(method, HOME + path, headers=headers, content=content)))
+        answer = self.http.request(method, HOME + path, headers=headers, content=content, units=requests)
+        return self.heeded(read(answer))
 
     def heeded(self, answer: Answer) -> Answer:
         """The answer, after closing the gate where it asks for a pause. Raises SlowDown then."""
@@ -162,7 +172,7 @@ class Graph:
         if len(calls) == 1:
             return [read(self._alone(calls[0]))]
         wanted = [_one(str(number), call) for number, call in enumerate(calls)]
-        whole = self.ask("POST", "/$batch", json={"requests": wanted})
+        whole = self.ask("POST", "/$batch", json={"requests": wanted}, requests=len(calls))
         if not whole.ok:
             raise problem(whole, "A batch of requests")
         answers = {str(one.get("id")): _unpacked(one) for one in whole.body.get("responses", ())}

@@ -15,7 +15,8 @@ SEALED = ("secret", "seed", "migrated_codes")
 def seal_anew(safe: Safe) -> int:
     """Seal every secret of a second factor anew, within the transaction of the caller. How many."""
     number = 0
-    for row in Authenticator.objects.iterator():
+    # Held until all is sealed anew: a second factor that is set up or used meanwhile would be overwritten.
+    for row in Authenticator.objects.select_for_update().order_by("pk").iterator():
         found = {name: row.data[name] for name in SEALED if row.data.get(name)}
         if found:
             row.data = row.data | {name: _anew(value, safe) for name, value in found.items()}

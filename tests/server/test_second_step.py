@@ -14,7 +14,12 @@ from allauth.mfa.models import Authenticator as Kept
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.test import Client
 
+from chatkeep import example
+from chatkeep.errors import NotFound
+from chatkeep.operations import import_from
+from chatkeep.people.belonging import archives_of
 from chatkeep.people.models import User
+from chatkeep.web import held
 from server.authenticator import Authenticator
 from server.conftest import PASSWORD, Somebody
 
@@ -151,6 +156,28 @@ def test_sharing_asks_who_it_is_once_more_when_the_sign_in_is_old(
     assert asked.headers["Location"] == "/account/reauthenticate/?next=%2Fsettings%2F"
     prove(mine)
     assert mine.post("/settings/share").status_code == 200
+
+
+def test_deleting_asks_who_it_is_once_more_and_the_trash_does_not(
+    alice: tuple[User, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, mine = alice
+    archive = held.means().archive_of(archives_of(user)[0])
+    import_from(archive, example.paths())
+    first, second = [one.id for one in archive.listing()][:2]
+    before = archive.count()
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 700)
+    for given in ({}, {"sure": "1"}):
+        asked = mine.post("/chats/together", {"do": "delete", "id": [first], **given})
+        assert asked.headers["Location"].startswith("/account/reauthenticate/?next=")
+    assert mine.post("/chats/together", {"do": "trash", "id": [second]}).headers["Location"] == "/chats/"
+    assert archive.count() == before - 1
+    prove(mine)
+    assert mine.post("/chats/together", {"do": "delete", "id": [first]}).status_code == 200
+    assert mine.post("/chats/together", {"do": "delete", "id": [first], "sure": "1"}).status_code == 302
+    with pytest.raises(NotFound):
+        archive.listed(first)
 
 
 def test_other_sites_are_not_gone_back_to(somebody: Somebody, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from chatkeep import operations
 from chatkeep.errors import WrongUse
 from chatkeep.web.held import archive, selection_of
+from chatkeep.web.stepping_up import stepped_up
 
 PAGE = 50
 
@@ -50,7 +51,7 @@ def together(request: HttpRequest) -> HttpResponseBase:
     if doing == "export":
         return redirect(reverse("export") + "?" + urlencode({"id": ids}, doseq=True))
     if doing == "delete":
-        return _delete(request, ids)
+        return _delete(request)
     if doing not in ("trash", "back"):
         raise WrongUse("That cannot be done with conversations.")
     for name in ids:
@@ -60,8 +61,10 @@ def together(request: HttpRequest) -> HttpResponseBase:
     return redirect(reverse("chats") + ("" if doing == "trash" else "?trashed=1"))
 
 
-def _delete(request: HttpRequest, ids: list[str]) -> HttpResponseBase:
+@stepped_up
+def _delete(request: HttpRequest) -> HttpResponseBase:
     """Ask first; nothing brings back what is deleted."""
+    ids = request.POST.getlist("id")
     if request.POST.get("sure") != "1":
         return render(request, "pages/delete.html", {"found": [archive(request).listed(id) for id in ids]})
     operations.delete(archive(request), ids)

@@ -37,6 +37,7 @@ _FIELDS = (
     "title",
     "unknown",
 )
+_AT_WORK = frozenset({"in_progress", "unfinished"})  # what the status of a message is while it is still being written
 CHOSEN = "version/"  # of `user`: this and a message id → the `raw` of the version a person chose
 
 
@@ -241,9 +242,10 @@ def _join_versions(found: list[Message], user: dict[str, Edit]) -> Message:
     return msgspec.structs.replace(shown, previous=tuple(others))
 
 
-def _claim(version: Message, chosen: Edit | None) -> tuple[bool, bool, str, str]:
+def _claim(version: Message, chosen: Edit | None) -> tuple[bool, bool, bool, str, str]:
     is_chosen = chosen is not None and chosen.value == version.raw
-    return (is_chosen, has_content(version), time_key(version.edited_at), version.raw)
+    is_written = version.status not in _AT_WORK
+    return (is_chosen, has_content(version), is_written, time_key(version.edited_at), version.raw)
 
 
 def _join_records(versions: list[Message]) -> list[Message]:
@@ -267,11 +269,14 @@ def _join_records(versions: list[Message]) -> list[Message]:
     return kept
 
 
-def _rank(version: Message) -> tuple[int, int, bytes]:
-    """Greater for a later importer, then for more detail; alike for versions that differ in filled attachments only."""
+def _rank(version: Message) -> tuple[int, bool, int, bytes]:
+    """Greater for a later importer, then for one that is no longer being written, then for more detail.
+
+    Alike for versions that differ in filled attachments only.
+    """
     number = version.by.rpartition("/")[2]
     data = encode_message(_fill(version, {}))
-    return (int(number) if number.isdecimal() else 0, len(data), data)
+    return (int(number) if number.isdecimal() else 0, version.status not in _AT_WORK, len(data), data)
 
 
 def _attachments(message: Message) -> list[tuple[str, Part]]:

@@ -139,6 +139,27 @@ def test_a_later_importer_takes_the_place_of_an_earlier_one_and_keeps_the_attach
         assert message.previous == ()
 
 
+def test_an_answer_that_is_still_being_written_does_not_cover_the_whole_one() -> None:
+    def pushed(text: str, raw: str, status: str, edited_at: str = "") -> Conversation:
+        part = Part(type="text", text=text)
+        message = Message(id="m", by="x/1", edited_at=edited_at, parts=(part,), raw=raw, status=status)
+        return settle(Conversation(format=1, id="c", platform="x", messages=(message,)))
+
+    late = "2024-02-29T00:00:00Z"
+    for status in ("in_progress", "unfinished"):
+        pushes = [
+            pushed("Tea", "9", status),
+            pushed("Tea needs", "8", status, late),
+            pushed("Tea needs water.", "1", ""),
+        ]
+        for order in permutations(pushes):
+            (message,) = merge(merge(order[0], order[1]), order[2]).messages
+            assert message.parts[0].text == "Tea needs water."
+            assert {one.parts[0].text for one in message.previous} == {"Tea", "Tea needs"}
+        (message,) = merge(pushed("Tea", "r", status), pushed("Tea", "r", "")).messages
+        assert (message.status, message.previous) == ("", ())
+
+
 def test_a_person_may_choose_the_version_that_is_shown() -> None:
     old, new = _exported("", "", "a"), _exported("", "", "b")
     joined = merge(old, new)

@@ -79,6 +79,7 @@ def messages() -> st.SearchStrategy[Message]:
         raw=st.sampled_from(["r1", "r2", "r3"]),
         edited_at=st.sampled_from(TIMES),
         sent_at=st.sampled_from(TIMES),
+        status=st.sampled_from(["", "in_progress", "unfinished"]),
         order=st.integers(0, 2),
         parts=st.lists(parts(), max_size=3).map(tuple),
         reactions=st.lists(st.builds(Reaction, sign=texts()), max_size=1).map(tuple),

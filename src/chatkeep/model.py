@@ -15,7 +15,7 @@ import itertools
 import re
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -27,6 +27,7 @@ from chatkeep import exact
 from chatkeep.errors import Damaged, VaultTooNew
 
 FORMAT = 1
+LONGEST = 1000  # bytes of an id, a hash or a time
 NAMESPACE = uuid.UUID("6f0a1f0e-52c5-5a0f-9f5c-8f7e2d2c41aa")
 _ABSENT = msgspec.UNSET
 
@@ -312,6 +313,39 @@ def identify(*names: str) -> str:
     text = digest.hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+
+
+def is_too_long(text: str) -> bool:
+    """Whether a text has more bytes than an id, a hash or a time may have."""
+    return len(text) * 4 > LONGEST and len(text.encode("utf-8", "surrogatepass")) > LONGEST
+
+
+def too_long(conversation: Conversation) -> str:
+    """Which of its ids, hashes and times is longer than the format allows, in words that quote nothing; "" if none is.
+
+    Such a document is read like any other, but an archive does not take it in.
+    """
+    if is_too_long(conversation.id):
+        return "The id of the conversation"
+    if any(map(is_too_long, (conversation.created_at, conversation.updated_at))):
+        return "A time of the conversation"
+    for message in conversation.messages:
+        if is_too_long(message.id):
+            return "The id of a message"
+        if any(map(is_too_long, (message.sent_at, message.local_time))):
+            return "The time of a message"
+        for version in (message, *message.previous):
+            if any(is_too_long(sha256) for sha256 in _hashes(version.parts)):
+                return "The hash of an attachment"
+    return ""
+
+
+def _hashes(parts: tuple[Part, ...]) -> Iterator[str]:
+    for part in parts:
+        if part.sha256:
+            yield part.sha256
+        if part.parts:
+            yield from _hashes(part.parts)
 
 
 # ------------------------------------------------------------------ times

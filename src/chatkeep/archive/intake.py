@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import BinaryIO, Literal
@@ -19,7 +20,7 @@ from chatkeep.archive.values import Receipt
 from chatkeep.archive.writing import SET_CURSOR, Put, Writer
 from chatkeep.errors import Problem
 from chatkeep.merge import merge, pieces, settle
-from chatkeep.model import Conversation, encode, revision
+from chatkeep.model import LONGEST, Conversation, encode, revision, too_long
 from chatkeep.records import Kept, Loaded
 
 Outcome = Literal["added", "updated", "unchanged"]
@@ -203,8 +204,9 @@ class Intake:
     def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> list[tuple[Outcome, str]]:
         """Takes in what one record gave. where: its place in the source, for problems.
 
-        What became of each of its conversations, and the id that it has here.
+        What became of each of its conversations, and the id that it has here. Those with too long ids are left out.
         """
+        loaded = _without_too_long(loaded, where)
         taken = []
         counted = Counted(
             unknown=dict(loaded.unknown),
@@ -305,6 +307,9 @@ class Intake:
 
         untrash: also takes it out of the trash.
         """
+        if long := too_long(conversation):
+            self.report(left_out(conversation, long))
+            return
         if replace:
             self._outcomes[self._replace(conversation)] += 1
         elif untrash:
@@ -374,6 +379,21 @@ class Intake:
                 self._writer.execute(twins.SET_ALIAS, (self._writer.archive, new.id, aligned.id))
                 return aligned
         return new
+
+
+def left_out(conversation: Conversation, long: str, where: str = "") -> Problem:
+    """What is told of a conversation that no archive takes in. long: see `chatkeep.model.too_long`."""
+    what = f"{long} has more than {LONGEST:,} bytes; the conversation was left out."
+    return Problem(where or f"conversation {conversation.id[:LONGEST]}", what)
+
+
+def _without_too_long(loaded: Loaded, where: str) -> Loaded:
+    long = [too_long(one) for one in loaded.conversations]
+    if not any(long):
+        return loaded
+    told = [left_out(one, what, where) for one, what in zip(loaded.conversations, long, strict=True) if what]
+    kept = tuple(one for one, what in zip(loaded.conversations, long, strict=True) if not what)
+    return replace(loaded, conversations=kept, problems=[*loaded.problems, *told])
 
 
 def _count_messages(counted: Counted, conversation: Conversation) -> None:

@@ -12,13 +12,14 @@ from itertools import islice
 
 from chatkeep.archive import removing, tombstones, twins, undoing
 from chatkeep.archive.database import transaction
+from chatkeep.archive.intake import left_out
 from chatkeep.archive.rows import prepare, unpack_frame
 from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Joined
 from chatkeep.archive.writing import SET_CURSOR, Put, Writer
 from chatkeep.errors import Damaged, Problem
 from chatkeep.merge import CHOSEN, merge, news, pieces, without
-from chatkeep.model import Conversation, Message, decode
+from chatkeep.model import Conversation, Message, decode, is_too_long, too_long
 
 _AT_ONCE = 200  # conversations in one transaction
 
@@ -39,6 +40,8 @@ class Joining:
 
     def mark(self, id: str, data: bytes) -> None:
         """Takes the tombstone of another device. It counts when all documents have come."""
+        if is_too_long(id):
+            return  # no archive has that conversation
         try:
             theirs = tombstones.decode(data, id)
             mine = self._marks.get(id) or self._tombstone(id)
@@ -51,6 +54,9 @@ class Joining:
 
     def take(self, given: Conversation) -> None:
         """Merges a document of another device into what is here."""
+        if long := too_long(given):
+            self._joined.problems.append(left_out(given, long))
+            return
         if given.id in self._marks:
             before = self._waiting.get(given.id)
             self._waiting[given.id] = merge(before, given) if before else given

@@ -228,9 +228,7 @@ def _join_messages(messages: Iterable[Message], user: dict[str, Edit]) -> tuple[
 def _join_versions(found: list[Message], user: dict[str, Edit]) -> Message:
     """One message out of several of its id: the version to show, with the others as `previous`."""
     chosen = user.get(CHOSEN + found[0].id)
-    if len(found) == 1 and not found[0].previous:
-        return found[0]
-    if all(message == found[0] for message in found) and chosen is None:
+    if all(message == found[0] for message in found) and (chosen is None or not found[0].previous):
         return found[0]
     groups: dict[str, list[Message]] = {}
     for message in found:

@@ -170,6 +170,16 @@ def test_a_person_may_choose_the_version_that_is_shown() -> None:
     assert chosen.messages[0].parts[0].text == other
 
 
+def test_a_message_that_both_have_alike_stays_as_it_is_where_somebody_chose_it() -> None:
+    """Its two attachments of one name, of which one is missing, were filled only when it met itself again."""
+    here, gone = (Part(type="attachment", source_id="f", sha256=one, missing=not one) for one in ("aa", ""))
+    message = Message(id="m", by="x/1", raw="r", parts=(here, gone))
+    known = settle(Conversation(format=1, id="c", platform="x", messages=(message,)))
+    chosen = Conversation(format=1, id="c", platform="x", user={"version/m": Edit(stamp=(1, "d"), value="r")})
+    joined = merge(known, chosen)
+    assert merge(joined, chosen) == joined == merge(known, joined)
+
+
 @given(st.lists(conversations(), min_size=2, max_size=4), st.randoms())
 def test_devices_that_meet_in_any_order_end_with_equal_documents(known: list[Conversation], chance: object) -> None:
     """Each device merges what it hears in its own order, also twice; all converge."""

@@ -57,6 +57,9 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Makes the account and uses up the invitation, both or none."""
         user.name = form.cleaned_data.get("name", "")
+        found = invited(request)
+        if found and found.email:  # noted now: allauth asks when the invitation is used up already
+            self.stash_verified_email(request, found.email)
         with transaction.atomic():
             super().save_user(request, user, form, commit=commit)
             accept(request, user)

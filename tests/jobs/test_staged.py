@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from django.core.mail import EmailMessage
+from django.urls import resolve
 from django.utils import timezone
 from tests import exports
 
@@ -27,7 +30,7 @@ from chatkeep.jobs.run import Run
 from chatkeep.jobs.worker import Worker
 from chatkeep.operations.progress import quiet
 from chatkeep.people import audit, belonging
-from chatkeep.people.models import User
+from chatkeep.people.models import Role, User
 from chatkeep.rollout import changing, flags
 from chatkeep.rollout.declared import CLOUD_WRITES, SYNC_DELETIONS
 from chatkeep.rollout.flags import SwitchedOff
@@ -306,7 +309,12 @@ def test_what_fails_again_and_again_counts_before_it_gives_up() -> None:
 # ---------------------------------------------------------------- going back
 
 
-def test_a_flag_goes_back_for_what_jobs_did_and_the_log_says_why() -> None:
+def test_a_flag_goes_back_for_what_jobs_did_and_the_log_and_the_operators_are_told_why(
+    settings: Any, mailoutbox: list[EmailMessage]
+) -> None:
+    settings.CHATKEEP = msgspec.structs.replace(settings.CHATKEEP, smtp_url="smtp://mail.example")
+    User.objects.create(email="olga@example.org", role=Role.OPERATOR)
+    User.objects.create(email="otto@example.org", role=Role.OPERATOR, is_active=False)
     changing.know()
     changing.move("tidying", "25%", by="olga", note=audit.note)
     ids = [uuid.UUID(int=n) for n in range(100)]  # whom a flag reaches follows from the id
@@ -331,6 +339,11 @@ def test_a_flag_goes_back_for_what_jobs_did_and_the_log_says_why() -> None:
     assert [(one.flag.name, one.ring) for one in fell] == [("tidying", "off")]
     assert audit.lines(about="flag:tidying")[-1].what in ("flag.moved", "flag.fell")
     assert {line.what for line in audit.lines(about="flag:tidying")} == {"flag.moved", "flag.fell"}
+    [mail] = mailoutbox
+    assert (mail.to, mail.subject) == (["olga@example.org"], "tidying went back by itself")
+    assert fell[0].fell in str(mail.body)
+    link = str(mail.body).split()[-1].removeprefix(settings.CHATKEEP.public_url)
+    assert resolve(link).url_name == "operator-flag"
     assert staged.watch() == []  # this minute was looked at
     everybody()
     assert Job.objects.filter(state=State.FAILED).count() == broken

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from html import unescape
 from typing import Any
+from unittest.mock import patch
 
+import msgspec
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.mail import EmailMessage
 from django.test import Client
 from tests.feedback.pictures_for_tests import SECRET, png
 
@@ -167,6 +170,25 @@ def test_the_operator_reads_sorts_and_answers_and_the_person_sees_it(keeper: Cli
     assert "Found it. &lt;b&gt;Thanks.&lt;/b&gt;" in mine
     assert "Being worked on" in mine
     assert [line.what for line in audit.lines(about=f"report:{pk.hex}")] == ["report.answered", "report.changed"]
+
+
+def test_the_person_is_told_by_mail_that_there_is_an_answer_and_not_what_it_says(
+    keeper: Client, operator: Client, settings: Any, mailoutbox: list[EmailMessage]
+) -> None:
+    send(keeper)
+    pk = Report.objects.get().pk
+    answered = {"do": "answer", "answer": "Canary said so."}
+    operator.post(f"/operator/feedback/{pk}/change", answered)
+    assert mailoutbox == []  # without a mail server
+    settings.CHATKEEP = msgspec.structs.replace(settings.CHATKEEP, smtp_url="smtp://mail.example")
+    operator.post(f"/operator/feedback/{pk}/change", answered)
+    [mail] = mailoutbox
+    assert mail.to == [User.objects.get().email]
+    assert "Canary" not in f"{mail.subject} {mail.body}"
+    link = str(mail.body).split()[-1].removeprefix(settings.CHATKEEP.public_url)
+    assert keeper.get(link).status_code == 200
+    with patch("django.core.mail.backends.locmem.EmailBackend.send_messages", side_effect=ConnectionRefusedError):
+        assert operator.post(f"/operator/feedback/{pk}/change", answered).status_code == 302  # the answer is there
 
 
 def test_a_screenshot_comes_as_a_file_and_never_as_a_page(keeper: Client, operator: Client) -> None:

@@ -17,7 +17,7 @@ from chatkeep.feedback import triage
 from chatkeep.jobs import queue
 from chatkeep.jobs.asking import person_of
 from chatkeep.jobs.models import Job, State, Why
-from chatkeep.people import audit
+from chatkeep.people import audit, mailing
 from chatkeep.rollout import changing, declared, flags
 from chatkeep.rollout.comparing import Compared, Runs
 from chatkeep.rollout.flags import State as Standing
@@ -70,7 +70,10 @@ def watch() -> list[Standing]:
     triage.prune()
     fell = changing.watch(lambda state, since: compared(state, since, most=WATCHED), note=audit.note)
     for one in fell:
-        _log.warning("The flag %s went back to %s by itself: %s", one.flag.name, one.ring, one.fell)
+        name = one.flag.name
+        _log.warning("The flag %s went back to %s by itself: %s", name, one.ring, one.fell)
+        said = f"The flag {name} went back to {one.ring} by itself. {one.fell}"
+        mailing.tell(mailing.operators(), f"{name} went back by itself", said, path=f"/operator/flags/{name}/")
     return fell
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from chatkeep.errors import NotFound
@@ -14,7 +15,7 @@ from chatkeep.feedback import facts, pictures
 from chatkeep.feedback import triage as reporting
 from chatkeep.feedback.models import Report, Severity, State
 from chatkeep.jobs.models import Job
-from chatkeep.people import audit, belonging
+from chatkeep.people import audit, belonging, mailing
 from chatkeep.people.models import User
 from chatkeep.people.roles import may, operators_only
 from chatkeep.rollout.declared import FLAGS
@@ -82,10 +83,19 @@ def change(request: HttpRequest, id: UUID) -> HttpResponseBase:
     if given.get("do") == "answer":
         reporting.answer(found, given.get("answer", ""))
         audit.note(held.actor(request), "report.answered", about)
+        _tell(found)
     else:
         reporting.change(found, state=given.get("state", ""), labels=given.get("labels", "").split(","))
         audit.note(held.actor(request), "report.changed", about, {"state": found.state})
     return redirect("operator-report", id)
+
+
+def _tell(report: Report) -> None:
+    """Mail the person that there is an answer. What it says stands on the page alone, behind their sign-in."""
+    person = _person(report)
+    if person is not None and person.is_active:
+        said = f"Your report {report.reference} about Chatkeep was answered. Read it here:"
+        mailing.tell([person], "An answer to what you told us", said, path=reverse("feedback-told", args=[report.pk]))
 
 
 @operators_only

@@ -112,7 +112,7 @@ def test_when_the_index_fails_nobody_else_may_write_before_the_files_are_settled
         monkeypatch.setattr(index.Fts5, "put_in", fail)
         monkeypatch.setattr(Files, "settle", settle_slowly)
         with pytest.raises(sqlite3.IntegrityError):
-            take(archive, talk("sea", ["boats"]))
+            take(archive, *(talk(f"sea {number}", ["boats"]) for number in range(100)))
         assert refused == ["database is locked"]
         assert archive.count() == 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -47,6 +47,7 @@ class _Sheet:
     source: str
     loaded: Sequence[Loaded]
     outcomes: list[list[tuple[str, str]]] = field(default_factory=list)
+    revisions: Mapping[str, str] = field(default_factory=dict)
     receipt: str = ""
     error: BaseException | None = None
     is_done: bool = False
@@ -89,7 +90,9 @@ def push(archive_id: str, source: str, loaded: Sequence[Loaded]) -> list[Taken]:
     else:
         sheet.outcomes = [[] for _ in loaded]
     ids = {id for outcomes in sheet.outcomes for _, id in outcomes}
-    revisions = archive.revisions(ids) if ids else {}
+    revisions = {id: sheet.revisions[id] for id in ids & sheet.revisions.keys()}
+    if others := ids - revisions.keys():
+        revisions |= archive.revisions(others)
     return [
         Taken(_became(archive, one, outcomes, revisions), list(one.problems), sheet.receipt)
         for one, outcomes in zip(loaded, sheet.outcomes, strict=True)
@@ -145,9 +148,11 @@ def _write_all(archive: Archive, sheets: list[_Sheet]) -> None:
 
 
 def _write(archive: Archive, sheets: list[_Sheet]) -> None:
-    with archive.take_in(sheets[0].source, "", "api/1", keep_empty=False) as intake:
+    expected = {one.id for sheet in sheets for loaded in sheet.loaded for one in loaded.conversations}
+    with archive.take_in(sheets[0].source, "", "api/1", keep_empty=False, expected=expected) as intake:
         taken = [[intake.take(loaded) for loaded in sheet.loaded] for sheet in sheets]
     for sheet, outcomes in zip(sheets, taken, strict=True):
         sheet.outcomes = [list(one) for one in outcomes]
+        sheet.revisions = intake.revisions
         sheet.receipt = intake.receipt.id
         sheet.is_done = True

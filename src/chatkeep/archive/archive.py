@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +44,23 @@ if TYPE_CHECKING:
     from chatkeep.records import Kept
 
 EVERYTHING = Selection()
+_HOUR_S = 3600.0
 _DECODE_RECEIPT = msgspec.json.Decoder(Receipt).decode
+
+
+class _Hourly:
+    """What is done once in an hour, however often something is written: others push one conversation at a time."""
+
+    def __init__(self) -> None:
+        self._done: float | None = None
+
+    def is_time(self) -> bool:
+        """Whether to do it now, which counts as done."""
+        now = time.monotonic()
+        if self._done is not None and now - self._done < _HOUR_S:
+            return False
+        self._done = now
+        return True
 
 
 class Archive:
@@ -65,6 +82,7 @@ class Archive:
         self._local = threading.local()
         self._connections: dict[threading.Thread, Database] = {}
         self._lock = threading.Lock()
+        self._swept, self._settled = _Hourly(), _Hourly()
 
     @classmethod
     def open(cls, folder: Path, *, archive_id: str = "own", device: str = "", database: str = "") -> Archive:
@@ -118,7 +136,8 @@ class Archive:
         from chatkeep.archive.writing import Writer
 
         files = self._files()
-        files.sweep()
+        if self._swept.is_time():
+            files.sweep()
         return Writer(self._store, files, device=self.device)
 
     def _files(self) -> Files:
@@ -126,20 +145,34 @@ class Archive:
 
         return Files(self.folder / "attachments")
 
-    def _intake(self, *, source: str, digest: str, importer: str, keep_empty: bool = True) -> Intake:
+    def _intake(
+        self, *, source: str, digest: str, importer: str, keep_empty: bool = True, expected: Collection[str] = ()
+    ) -> Intake:
         from chatkeep.archive.intake import Intake
 
-        return Intake(self._writer(), source=source, digest=digest, importer=importer, keep_empty=keep_empty)
+        settles = self._settled.is_time() or keep_empty
+        return Intake(
+            self._writer(),
+            source=source,
+            digest=digest,
+            importer=importer,
+            keep_empty=keep_empty,
+            expected=expected,
+            settles=settles,
+        )
 
     # -------------------------------------------------------------- taking in
 
-    def take_in(self, source: str, digest: str, importer: str, *, keep_empty: bool = True) -> Intake:
+    def take_in(
+        self, source: str, digest: str, importer: str, *, keep_empty: bool = True, expected: Collection[str] = ()
+    ) -> Intake:
         """An import, to be used in a `with` block.
 
         source, digest: name and hash of what was given. importer: name and version, "chatgpt/1".
-        keep_empty: whether its receipt stays when it brought nothing new.
+        keep_empty: whether its receipt stays when it brought nothing new; without, it is made when something comes.
+        expected: ids of some conversations that will come, which are looked for at once.
         """
-        return self._intake(source=source, digest=digest, importer=importer, keep_empty=keep_empty)
+        return self._intake(source=source, digest=digest, importer=importer, keep_empty=keep_empty, expected=expected)
 
     def keep(self, stream: BinaryIO) -> Kept:
         """Takes the bytes of an attachment; they are on disk when this returns."""

@@ -8,8 +8,8 @@ the full-text index. `schema` is that of SQLite.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chatkeep.errors import ChatkeepError, Problem, QuotaFull
@@ -120,6 +120,15 @@ class Database(Protocol):
     def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> object: ...
 
     def many(self, values: Iterable[int] | Iterable[str]) -> object: ...
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is executed inside, within a transaction, need not wait for the answer to what was before it.
+
+        An error of one may be raised by a later one, at the latest at the end.
+        """
+
+    def people(self, people: Collection[tuple[str, str, str]]) -> Rows:
+        """(id, name, role, number) of those of these people that the archive knows."""
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Adds whole rows to a table that has none of them."""

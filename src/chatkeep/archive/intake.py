@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,11 +13,11 @@ import msgspec
 
 from chatkeep import alignment
 from chatkeep.archive import haste, removing, tombstones, twins, undoing
-from chatkeep.archive.database import Database, transaction
+from chatkeep.archive.database import Database, Rows, transaction
 from chatkeep.archive.rows import attachment_keys, prepare, roles
 from chatkeep.archive.tombstones import Tombstone
 from chatkeep.archive.values import Receipt
-from chatkeep.archive.writing import SET_CURSOR, Put, Writer
+from chatkeep.archive.writing import OWN, SET_CURSOR, Put, Writer
 from chatkeep.errors import Problem
 from chatkeep.merge import merge, pieces, settle
 from chatkeep.model import LONGEST, Conversation, encode, revision, too_long
@@ -26,6 +26,7 @@ from chatkeep.records import Kept, Loaded
 Outcome = Literal["added", "updated", "unchanged"]
 _RECENT = 20_000  # records; more than two batches of the writer can hold
 _CONFIRMED_AT_ONCE = 1000
+_MANY = 100  # records that were pushed, from which on the interpreter is set for haste
 
 
 class Counted(msgspec.Struct):
@@ -53,9 +54,24 @@ class Intake:
     before stays and the receipt says that it is not finished; taking the same source in again completes it.
     """
 
-    def __init__(self, writer: Writer, *, source: str, digest: str, importer: str, keep_empty: bool = True) -> None:
-        """keep_empty: whether a receipt stays when nothing came of it."""
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        source: str,
+        digest: str,
+        importer: str,
+        keep_empty: bool = True,
+        expected: Collection[str] = (),
+        settles: bool = True,
+    ) -> None:
+        """keep_empty, expected: see `Archive.take_in`. settles: whether operations that are too old are joined."""
         self._writer = writer
+        self._writer.beside = self._note_receipt
+        self._expected = expected
+        self._settles = settles
+        self._records = 0
+        self._hurries = False
         self._keep_empty = keep_empty
         self._importer = importer
         self._total = Counted()
@@ -68,35 +84,29 @@ class Intake:
         self._older_digests: dict[bytes, Counted] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
-        self._number = 0
         self._all_there = False
-        self._any_tombstone = False
+        self._any_tombstone = True
 
     # -------------------------------------------------------------- as a block
 
     def __enter__(self) -> Intake:
         try:
-            self._begin()
+            removed, self._any_tombstone = self._writer.look_up(self._expected)
+            # While nothing was ever removed, all that was taken before is still here.
+            self._all_there = not removed
+            if self._keep_empty:
+                with transaction(self._writer.db):
+                    self._writer.operation = self._note_receipt(self._writer.db).fetchone()[0]
         except BaseException:
             self._writer.close()
             raise
-        haste.begin()
+        if self._keep_empty:
+            self._hurry()
         return self
 
-    def _begin(self) -> None:
-        with transaction(self._writer.db):
-            made = self._writer.db.execute(
-                "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?) RETURNING number",
-                (self._writer.archive, self._receipt.at, _ENCODE(self._receipt)),
-            )
-            self._number = int(made.fetchone()[0])
-            removed = "SELECT 1 FROM removed WHERE archive = ? LIMIT 1"
-            # While nothing was ever removed, all that was taken before is still here.
-            self._all_there = not self._writer.db.execute(removed, (self._writer.archive,)).fetchone()
-            marked = "SELECT 1 FROM tombstones WHERE archive = ? LIMIT 1"
-            self._any_tombstone = bool(self._writer.db.execute(marked, (self._writer.archive,)).fetchone())
-        self._receipt = msgspec.structs.replace(self._receipt, id=str(self._number))
-        self._writer.beside = self._note_receipt
+    def _hurry(self) -> None:
+        self._hurries = True
+        haste.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,25 +115,29 @@ class Intake:
             self._receipt = msgspec.structs.replace(self._receipt, finished=kind is None)
             if self._writer.failed:
                 return
-            self._note_confirmed()
-            self._writer.flush(always=True)
-            if not self._keep_empty and not (self.receipt.added or self.receipt.updated):
-                self._drop_receipt()
-            self._settle_old()
+            if self._keep_empty or self.receipt.added or self.receipt.updated:
+                self._note_confirmed()
+                if self._settles:
+                    self._writer.act(lambda db: undoing.settle_old(db, self._writer.archive))
+                self._writer.flush(always=True)
+            else:
+                self._leave_nothing()
             self._writer.tidy()
         finally:
-            haste.end()
+            if self._hurries:
+                haste.end()
             self._writer.files.forget_new()
             self._writer.close()
 
-    def _settle_old(self) -> None:
-        with transaction(self._writer.db):
-            undoing.settle_old(self._writer.db, self._writer.archive)
-
-    def _drop_receipt(self) -> None:
-        with transaction(self._writer.db):
-            self._writer.db.execute("DELETE FROM receipts WHERE number = ?", (self._number,))
-        self._receipt = msgspec.structs.replace(self._receipt, id="")
+    def _leave_nothing(self) -> None:
+        """Writes what waits, without a receipt."""
+        self._confirmed.clear()
+        self._writer.beside = None
+        self._writer.flush()
+        if self._number:
+            with transaction(self._writer.db):
+                self._writer.db.execute("DELETE FROM receipts WHERE number = ?", (self._number,))
+            self._writer.operation = 0
 
     @property
     def receipt(self) -> Receipt:
@@ -131,6 +145,7 @@ class Intake:
         total = self._total
         return msgspec.structs.replace(
             self._receipt,
+            id=str(self._number or ""),
             added=self._outcomes["added"],
             updated=self._outcomes["updated"],
             unchanged=self._outcomes["unchanged"],
@@ -143,8 +158,25 @@ class Intake:
             notes=list(dict.fromkeys(total.notes)),
         )
 
-    def _note_receipt(self) -> tuple[str, tuple[object, ...]]:
-        return "UPDATE receipts SET body = ? WHERE number = ?", (_ENCODE(self.receipt), self._number)
+    @property
+    def revisions(self) -> Mapping[str, str]:
+        """The revisions of conversations as they were found and left; not of all, where there were many."""
+        return self._writer.revisions
+
+    @property
+    def _number(self) -> int:
+        """Of the receipt; 0 while there is none."""
+        return self._writer.operation
+
+    def _note_receipt(self, db: Database) -> Rows:
+        """The receipt is in every transaction of its operation, and made in the first: an import's before all else."""
+        body = _ENCODE(self.receipt)
+        if self._number:
+            return db.execute("UPDATE receipts SET body = ? WHERE number = ? RETURNING number", (body, self._number))
+        return db.execute(
+            "INSERT INTO receipts (archive, at, undone_at, body) VALUES (?, ?, '', ?) RETURNING number",
+            (self._writer.archive, self._receipt.at, body),
+        )
 
     # -------------------------------------------------------------- what comes in
 
@@ -169,7 +201,7 @@ class Intake:
                 self._confirm(id, earlier)
         self._count(counted)
         self._outcomes["unchanged"] += len(counted.conversations)
-        self._writer.pace()
+        self._pace()
         return True
 
     def _confirm(self, id: str, earlier: int) -> None:
@@ -181,12 +213,12 @@ class Intake:
     def _note_confirmed(self) -> None:
         confirmed, self._confirmed = self._confirmed, []
         if confirmed:
-            rows = [(self._number, earlier, self._writer.archive, id) for id, earlier in confirmed]
             self._writer.act(
                 lambda db: db.executemany(
                     "INSERT INTO confirmed SELECT number, ?, ? FROM documents WHERE archive = ? AND id = ? "
                     "ON CONFLICT DO NOTHING",
-                    rows,
+                    # Where nothing was brought, there is no receipt.
+                    [(self._number, earlier, self._writer.archive, id) for id, earlier in confirmed if self._number],
                 )
             )
 
@@ -225,13 +257,24 @@ class Intake:
             self._digests[digest] = counted
             if len(self._digests) >= _RECENT:
                 self._digests, self._older_digests = {}, self._digests
-            self._writer.execute(
+            self._note_taken(digest, _ENCODE(counted))
+        self._pace()
+        return taken
+
+    def _note_taken(self, digest: bytes, counts: bytes) -> None:
+        self._writer.act(
+            lambda db: db.execute(
                 "INSERT INTO taken VALUES (?, ?, ?, ?, ?) ON CONFLICT (archive, importer, digest) "
                 "DO UPDATE SET receipt = excluded.receipt, counts = excluded.counts",
-                (self._writer.archive, self._importer, digest, self._number, _ENCODE(counted)),
+                (self._writer.archive, self._importer, digest, self._number, counts),
             )
+        )
+
+    def _pace(self) -> None:
+        self._records += 1
+        if self._records == _MANY and not self._hurries:
+            self._hurry()
         self._writer.pace()
-        return taken
 
     def _count(self, counted: Counted) -> None:
         total = self._total
@@ -258,7 +301,7 @@ class Intake:
             return "unchanged", new.id
         known = self._writer.known(new.id)
         if known is None:
-            self._writer.put(Put(prepare(new), "", self._number))
+            self._writer.put(Put(prepare(new), "", OWN))
             return "added", new.id
         if known.revision == revision(encode(new)):
             self._confirm(new.id, 0)
@@ -269,7 +312,7 @@ class Intake:
             if msgspec.structs.replace(stored, user=new.user) == new:
                 self._confirm(new.id, 0)
             return "unchanged", new.id
-        self._writer.put(Put(prepared, known.revision, self._number, new))
+        self._writer.put(Put(prepared, known.revision, OWN, new))
         return "updated", new.id
 
     def _bring_back(self, new: Conversation, where: str, *, on_purpose: bool) -> bool:
@@ -319,7 +362,7 @@ class Intake:
         counted = Counted()
         _count_messages(counted, conversation)
         self._count(counted)
-        self._writer.pace()
+        self._pace()
 
     def _add_untrashed(self, new: Conversation) -> Outcome:
         if (known := self._writer.known(new.id)) is None:
@@ -330,7 +373,7 @@ class Intake:
         self._bring_back(new, "", on_purpose=True)
         given = msgspec.structs.replace(new, user={**new.user, "trashed": user["trashed"]} if "trashed" in user else {})
         prepared = prepare(msgspec.structs.replace(both, user=user))
-        self._writer.put(Put(prepared, known.revision, self._number, given))
+        self._writer.put(Put(prepared, known.revision, OWN, given))
         return "updated"
 
     def set_cursors(self, cursors: Mapping[str, str]) -> None:
@@ -349,7 +392,7 @@ class Intake:
         if tombstone is not None:
             self._keep_again(new.id, pieces(new) & (tombstone.taken | tombstone.deleted))
         prepared = prepare(new)
-        self._writer.put(Put(prepared, known.revision if known else "", self._number, replaces=known is not None))
+        self._writer.put(Put(prepared, known.revision if known else "", OWN, replaces=known is not None))
         return "updated" if known else "added"
 
     def _put_away(self, stored: Conversation, new: Conversation) -> Conversation:

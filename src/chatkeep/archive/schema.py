@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,16 @@ class Connection(sqlite3.Connection):
 
     def many(self, values: Iterable[int] | Iterable[str]) -> str:
         return json.dumps(list(values))
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def people(self, people: Collection[tuple[str, str, str]]) -> sqlite3.Cursor:
+        return self.execute(
+            "SELECT p.id, p.name, p.role, p.number FROM json_each(?) CROSS JOIN people p ON (p.archive, p.id, p.name, "
+            "p.role) = (?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'))",
+            (json.dumps(list(people)), self.archive),
+        )
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -55,6 +55,26 @@ def _numbered(statement: str) -> str:
     """The statement with $1, $2 … for its values."""
     numbers = count(1)
     return _VALUE.sub(lambda found: f"${found[1] or next(numbers)}", statement)
+
+
+class _Later:
+    """What a statement will have given once it was answered."""
+
+    def __init__(self, cursor: psycopg.Cursor[tuple[Any, ...]]) -> None:
+        self._cursor = cursor
+
+    @property
+    def rowcount(self) -> int:
+        return self._cursor.rowcount
+
+    def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._cursor.fetchall())
 
 
 class _Rows:
@@ -242,6 +262,7 @@ class Connection:
         self._pool = pool
         self._held: _Held | None = None
         self._is_writing = False
+        self._is_together = False
         self.index = Vectors(self)
 
     @property
@@ -254,7 +275,18 @@ class Connection:
 
     # -------------------------------------------------------------- statements
 
-    def execute(self, statement: str, values: Sequence[Any] = (), /) -> _Rows:
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        with self._writing.pipeline():
+            self._is_together = True
+            try:
+                yield
+            finally:
+                self._is_together = False
+
+    def execute(self, statement: str, values: Sequence[Any] = (), /) -> _Rows | _Later:
+        if self._is_together:
+            return _Later(self._writing.execute(_numbered(statement), values))
         if self._held is not None:
             return _Rows(self._held.execute(_numbered(statement), values))
         return self._read(lambda held: _Rows(held.execute(_numbered(statement), values)))
@@ -284,9 +316,40 @@ class Connection:
         assert self._held is not None, "rows are written within a transaction"
         return self._held
 
+    def people(self, people: Collection[tuple[str, str, str]]) -> _Rows | _Later:
+        ids, names, roles = zip(*people, strict=True) if people else ((), (), ())
+        return self.execute(
+            "SELECT p.id, p.name, p.role, p.number FROM unnest(?::text[], ?::text[], ?::text[]) AS v (id, name, role) "
+            "JOIN people p ON p.archive = ? AND (p.id, p.name, p.role) = (v.id, v.name, v.role) "
+            "AND person_key(p.id, p.name, p.role) = person_key(v.id, v.name, v.role)",
+            (list(ids), list(names), list(roles), self.archive),
+        )
+
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         columns = server_tables.COPIED[table]
-        self.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)", rows, types=[*columns.values()])
+        if self._is_together:
+            self._insert_some(table, columns, rows)
+        else:
+            binary = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+            self.copy(binary, rows, types=[*columns.values()])
+
+    def _insert_some(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        """COPY would have to wait for an answer."""
+        if not rows:
+            return
+        into = f"INSERT INTO {table} ({', '.join(columns)}) "
+        if len(rows) == 1:
+            self.execute(f"{into} VALUES ({', '.join('?' * len(columns))})", rows[0])
+        else:
+            arrays = ", ".join(f"?::{kind}[]" for kind in columns.values())
+            self.execute(f"{into} SELECT * FROM unnest({arrays})", [list(column) for column in zip(*rows, strict=True)])
+
+    def insert_words(self, vectors: Sequence[tuple[int, int, str]]) -> None:
+        """Adds rows to `found`: (row, part, what PostgreSQL reads as a tsvector)."""
+        if self._is_together:
+            self._insert_some("found", {"row": "int8", "part": "int4", "words": "tsvector"}, vectors)
+        else:
+            self.copy("COPY found (row, part, words) FROM STDIN", vectors)
 
     def insert_contents(self, contents: Sequence[tuple[int, bytes | None, bytes]]) -> None:
         self.insert("contents", contents)
@@ -313,29 +376,31 @@ class Connection:
         self._is_writing = True
         try:
             with _reachable():
-                self._hold("BEGIN")
-                self.execute("SELECT change FROM counters WHERE archive = ? FOR UPDATE", (self.archive,))
+                self._hold(f"BEGIN; SELECT change FROM counters WHERE archive = {self.archive:d} FOR UPDATE")
         except BaseException:
             self.rollback()
             raise
 
     def begin_snapshot(self) -> None:
-        with _reachable():
-            self._hold("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            with _reachable():
+                self._hold("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except BaseException:
+            self.rollback()
+            raise
 
     def _hold(self, beginning: str) -> None:
-        held = self._pool.take()
+        """Takes a connection and begins; takes another one when only the connection was at fault."""
+        self._held = self._pool.take()
         try:
-            held.execute(beginning)
+            self._held.execute(beginning)
         except psycopg.OperationalError:
-            is_lost = held.closed
-            self._pool.give_back(held)
-            if not is_lost:
+            if not self._held.closed:
                 raise
+            self._pool.give_back(self._held)
             self._pool.connections.check()
-            held = self._pool.take()
-            held.execute(beginning)
-        self._held = held
+            self._held = self._pool.take()
+            self._held.execute(beginning)
 
     def commit(self) -> None:
         self._writing.execute("COMMIT")

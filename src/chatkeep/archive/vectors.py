@@ -156,13 +156,12 @@ class Vectors:
         other = [row for row in rows if row not in staged]
         found = [(row, *staged[row]) for row in sorted(rows) if row in staged]
         found += self._texts(other) if other else []
-        self._db.copy(
-            "COPY found (row, part, words) FROM STDIN",
+        self._db.insert_words(
             [
                 (row, part, vector)
                 for row, kind, tags, text in found
                 for part, vector in enumerate(vectors(prefix, kind, tags, text))
-            ],
+            ]
         )
 
     def _texts(self, rows: Sequence[int]) -> list[tuple[int, int, str, str]]:

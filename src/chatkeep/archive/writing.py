@@ -7,7 +7,7 @@ at most two are in memory. docs/design/archive.md gives the order of writes and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ import zstandard
 
 from chatkeep.archive import index
 from chatkeep.archive.codes import ATTACHED
-from chatkeep.archive.database import Database, Key, Store, explained, transaction
+from chatkeep.archive.database import Database, Key, Rows, Store, explained, transaction
 from chatkeep.archive.files import Files
 from chatkeep.archive.rows import FRAME, LISTING, Prepared, outside, pack, pack_many, prepare, unpack
 from chatkeep.errors import NotFound
@@ -25,12 +25,17 @@ from chatkeep.model import Conversation, decode, encode, revision
 BATCH_DOCUMENTS = 2000
 _LEVEL = 1
 _FEW = 4  # batches; an operation with fewer is small
+_SMALL = 32  # conversations; waking another thread for so few takes longer than it saves
+_SMALL_BYTES = 1 << 20
 _MANY = 64  # batches, after which the index is looked after
 SET_CURSOR = "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (archive, name) DO UPDATE SET value = excluded.value"
 KEEP_ATTACHMENT = "INSERT INTO attachments VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _UPDATE_DOCUMENT = (
     f"UPDATE documents SET change = ?, revision = ?, {', '.join(f'{name} = ?' for name in LISTING)} WHERE number = ?"
 )
+
+
+OWN = -1
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class Known:
 class Put:
     """A conversation to be written over the revision `base`, "" when it is new.
 
+    receipt: the number of the operation that brings it, OWN for the writer's, 0 for none.
     given: what was brought, if merging it with the base made `prepared` of it; else that is what was brought.
     contributes: whether undoing the receipt takes this back. replaces: given stands as it is, without merging.
     """
@@ -71,8 +77,10 @@ class _Batch:
 class Writer:
     """Writes to one archive; used by one thread at a time. `close` after `flush`, or what is left is dropped.
 
-    beside: gives a statement that belongs into every transaction. failed: a batch could not be written; what
-    waits then must not be, as it may build on it.
+    beside: a statement at the beginning of every transaction, which gives the number of the operation's receipt.
+    operation: that number, which `Put.receipt` means by OWN; 0 while there is none.
+    revisions: of conversations that were looked up, and of few that were written.
+    failed: a batch could not be written; what waits then must not be, as it may build on it.
     """
 
     def __init__(self, store: Store, files: Files, *, device: str = "") -> None:
@@ -88,18 +96,43 @@ class Writer:
         self._batch = _Batch()
         self._waiting: dict[str, Put] = {}
         self._written: list[str] = []
-        self._people: dict[tuple[str, str, str], int] = {}
+        self.people: dict[tuple[str, str, str], int] = {}
         self._batches = 0
         self.failed = False
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.beside: Callable[[], tuple[str, tuple[object, ...]]] | None = None
+        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self.beside: Callable[[Database], Rows] | None = None
+        self.operation = 0
+        self._looked_up: dict[str, Known | None] = {}
+        self.revisions: dict[str, str] = {}
 
     # -------------------------------------------------------------- what is there
+
+    def look_up(self, ids: Collection[str]) -> tuple[bool, bool]:
+        """Whether anything was ever removed, and whether there is a tombstone. ids: `known` knows them from now on.
+
+        One statement, as each is a wait for the server where the archive is on one.
+        """
+        db = self.reader
+        rows = db.execute(
+            "SELECT f.removed, f.marked, k.id, k.number, k.revision FROM "
+            "(SELECT EXISTS (SELECT 1 FROM removed WHERE archive = ?1) AS removed, "
+            "EXISTS (SELECT 1 FROM tombstones WHERE archive = ?1) AS marked) AS f LEFT JOIN "
+            f"(SELECT d.id, d.number, d.revision FROM {db.texts.replace('?', '?2')} CROSS JOIN documents d "
+            "WHERE d.archive = ?1 AND d.id = value) AS k ON 1 = 1",
+            (self.archive, db.many(ids)),
+        ).fetchall()
+        self._looked_up = dict.fromkeys(ids)
+        there = {id: Known(number, revision) for _, _, id, number, revision in rows if id is not None}
+        self._looked_up.update(there)
+        self.revisions = {id: known.revision for id, known in there.items()}
+        return bool(rows[0][0]), bool(rows[0][1])
 
     def known(self, id: str) -> Known | None:
         """The conversation of that id, among those that wait to be written too."""
         if (waiting := self._waiting.get(id)) is not None:
             return Known(0, waiting.prepared.revision)
+        if id in self._looked_up:
+            return self._looked_up[id]
         found = self.reader.execute(
             "SELECT number, revision FROM documents WHERE archive = ? AND id = ?", (self.archive, id)
         ).fetchone()
@@ -122,6 +155,7 @@ class Writer:
     def put(self, put: Put) -> None:
         if put.prepared.id in self._waiting:
             self.flush()
+        self._looked_up.pop(put.prepared.id, None)
         self._waiting[put.prepared.id] = put
         self._batch.puts.append(put)
         self._batch.size += len(put.prepared.data)
@@ -130,12 +164,14 @@ class Writer:
         """Begins to write what waits, if it is enough. Called between records, so that accounts are complete."""
         batch = self._batch
         full = batch.size >= self.db.batch_bytes or len(batch.puts) >= BATCH_DOCUMENTS
-        if full or len(batch.statements) >= 4 * BATCH_DOCUMENTS:
+        if full or len(batch.statements) + len(batch.acts) >= 4 * BATCH_DOCUMENTS:
             self._send()
 
     def write_now(self, put: Put) -> None:
         """Writes one conversation within a transaction that the caller has begun on `db`."""
-        written = self._write(_Batch([put]))
+        batch = _Batch([put])
+        written = self._read(batch)
+        self._write(written, batch)
         written.insert_contents()
         self.db.index.put_in(written.to_index)
 
@@ -154,7 +190,7 @@ class Writer:
             ).fetchone()
             if there is None:
                 return False
-            frames, packed = pack(data, self._compressor)
+            frames, packed = pack(data, self.compressor)
             self.db.execute("UPDATE contents SET frames = ?, data = ? WHERE document = ?", (frames, packed, *there))
             clock = max(edit.stamp[0] for edit in changed.user.values())
             self.db.execute(
@@ -174,8 +210,10 @@ class Writer:
 
     def flush(self, *, always: bool = False) -> None:
         """Writes all that waits; when it returns, it is on disk. always: write what stands beside, if nothing else."""
-        if always or self._batch.puts or self._batch.statements or self._batch.acts:
-            self._send()
+        batch = self._batch
+        if always or batch.puts or batch.statements or batch.acts:
+            few = len(batch.puts) <= _SMALL and batch.size <= _SMALL_BYTES
+            self._send(whole=few and not self._batches)
         self._settle()
 
     def flush_prints(self) -> None:
@@ -218,26 +256,46 @@ class Writer:
             self.failed = True
             running.result()
             self.failed = False
-            for id in self._written:
-                self._waiting.pop(id, None)
-            self._written = []
+            self._forget(self._written)
 
-    def _send(self) -> None:
+    def _forget(self, written: Sequence[str]) -> None:
+        for id in written:
+            self._waiting.pop(id, None)
+        self._written = []
+
+    def _send(self, *, whole: bool = False) -> None:
+        """Begins to write what waits. whole: and ends it, on this thread alone."""
         self._settle()
-        if self.beside is not None:
-            self._batch.statements.append(self.beside())
         batch, self._batch = self._batch, _Batch()
         self.failed = True
         self.db.begin()
         try:
             with explained(self.db):
-                written = self._write(batch)
+                written = self._read(batch)
+                if whole:
+                    self._write_whole(written, batch)
+                else:
+                    self._write(written, batch)
         except BaseException:
             self._roll_back()
             raise
         self.failed = False
         self._written = [put.prepared.id for put in batch.puts]
-        self._running = self._pool.submit(self._complete, written)
+        if whole:
+            self.revisions |= written.written
+            self._batches += 1
+            self._forget(self._written)
+        else:
+            self._running = self._pool.submit(self._complete, written)
+
+    def _write_whole(self, written: _Transaction, batch: _Batch) -> None:
+        kept = self.files.settle()
+        with self.db.together():
+            self._write(written, batch)
+            written.insert_contents()
+            self.db.index.put_in(written.to_index)
+            self.db.executemany(KEEP_ATTACHMENT, [(self.archive, *one) for one in kept])
+        self.db.commit()
 
     def _complete(self, written: _Transaction) -> None:
         """The second half of a batch, on the other thread: the documents, the index, the files, the commit.
@@ -262,40 +320,38 @@ class Writer:
             self._join_pieces()
 
     def _roll_back(self) -> None:
-        self._people.clear()
+        self.people.clear()
         self.db.rollback()
 
-    def _write(self, batch: _Batch) -> _Transaction:
-        """Inserts the rows of a batch, except for what takes long."""
-        transaction = _Transaction(self.db, self.archive, self._people, self._compressor)
+    def _read(self, batch: _Batch) -> _Transaction:
+        """Gathers the rows of a batch, beside those that are there."""
+        transaction = _Transaction(self, batch.puts)
         for put in batch.puts:
             transaction.put(put)
+        return transaction
+
+    def _write(self, transaction: _Transaction, batch: _Batch) -> None:
+        """Inserts the rows of a batch, except for what takes long."""
         transaction.insert()
         for statement, values in batch.statements:
             self.db.execute(statement, values)
         transaction.finish()
         for act in batch.acts:
             act(self.db)
-        return transaction
 
 
 class _Transaction:
     """The rows of one transaction, gathered and inserted together."""
 
-    def __init__(
-        self,
-        db: Database,
-        archive: Key,
-        people: dict[tuple[str, str, str], int],
-        compressor: zstandard.ZstdCompressor,
-    ) -> None:
-        self.db, self.archive, self.people, self.compressor = db, archive, people, compressor
-        found = db.execute("SELECT change, clock FROM counters WHERE archive = ?", (archive,)).fetchone()
-        self.change: int = found[0] if found else 0
-        self.clock: int = found[1] if found else 0
-        last = db.execute("SELECT max(number) FROM documents WHERE number > ? AND number < ?", (db.first, db.last))
-        self.next_number: int = (last.fetchone()[0] or db.first) + 1
+    def __init__(self, writer: Writer, puts: Sequence[Put]) -> None:
+        """puts: what will be put, so that what is there of it is read at once."""
+        self.db, self.archive, self.people = writer.db, writer.archive, writer.people
+        self.compressor, self.writer = writer.compressor, writer
         self.next_rows: dict[int, int] = {}
+        self.there: dict[str, tuple[int, str, bool]] = {}
+        self.new: list[str] = []
+        self.written: dict[str, str] = {}
+        self._look([put.prepared for put in puts])
         self.to_index: list[int] = []
         self.documents: list[tuple[object, ...]] = []
         self.contents: list[tuple[int, bytes]] = []
@@ -306,27 +362,73 @@ class _Transaction:
         self.needs: list[tuple[object, ...]] = []
         self.prints: list[tuple[int, int]] = []
 
+    def _look(self, prepared: Sequence[Prepared]) -> None:
+        """Reads what there is, by statements that need not wait for one another."""
+        db = self.db
+        with db.together():
+            noted = self.writer.beside(db) if self.writer.beside else None
+            state = db.execute(
+                "SELECT (SELECT change FROM counters WHERE archive = ?1), "
+                "(SELECT clock FROM counters WHERE archive = ?1), "
+                "(SELECT max(number) FROM documents WHERE number > ?2 AND number < ?3), "
+                "EXISTS (SELECT 1 FROM removed WHERE archive = ?1)",
+                (self.archive, db.first, db.last),
+            )
+            there = self._documents([one.id for one in prepared])
+            used = self._used_rows({row.month for one in prepared for row in one.messages})
+            people = db.people({person for one in prepared for person in one.people} - self.people.keys())
+        if noted is not None and (operation := noted.fetchone()):
+            [self.writer.operation] = operation
+        change, clock, last, self.any_removed = state.fetchone()
+        self.change: int = change or 0
+        self.clock: int = clock or 0
+        self.next_number: int = (last or db.first) + 1
+        self.there = {id: (number, revision, bool(trashed)) for id, number, revision, trashed in there}
+        self.next_rows = {begin - db.months: _first_row(begin << db.row_bits, last) for begin, *last in used}
+        self.people.update({(id, name, role): number for id, name, role, number in people})
+
+    def _documents(self, ids: Sequence[str]) -> Rows:
+        db = self.db
+        return db.execute(
+            f"SELECT d.id, d.number, d.revision, d.trashed FROM {db.texts.replace('?', '?1')} CROSS JOIN documents d "
+            "WHERE d.archive = ?2 AND d.id = value",
+            (db.many(ids), self.archive),
+        )
+
+    def _used_rows(self, months: Collection[int]) -> Rows:
+        """The last row of each month. Rows that stay while their document is written anew are in `texts` alone."""
+        db = self.db
+        last = "(SELECT max(row) FROM {} WHERE row >= value << ?1 AND row < (value + 1) << ?1)"
+        return db.execute(
+            f"SELECT value, {last.format('messages')}, {last.format('texts')} FROM {db.numbers.replace('?', '?2')}",
+            (db.row_bits, db.many([db.months + month for month in months])),
+        )
+
     def put(self, put: Put) -> None:
         new = put.prepared
-        found = self.db.execute(
-            "SELECT number, revision, trashed FROM documents WHERE archive = ? AND id = ?", (self.archive, new.id)
-        ).fetchone()
+        found = self.there.get(new.id)
         if (found[1] if found else "") != put.base and not put.replaces:
             # Somebody else wrote it since it was read.
             if not found and not put.contributes:
                 return  # what was edited is gone
             new = self._again(put)
             if found and found[1] == new.revision:
+                self.written[new.id] = new.revision
                 return
+        self.written[new.id] = new.revision
         self.change += 1
         self.clock = max(self.clock, new.clock)
         if found:
-            self._replace(put, new, found[0], bool(found[2]))
+            self._replace(put, new, found[0], found[2])
         else:
             number, self.next_number = self.next_number, self.next_number + 1
-            self.documents.append((number, self.archive, new.id, self.change, new.revision, put.receipt, *new.listing))
-            self.db.execute("DELETE FROM removed WHERE archive = ? AND id = ?", (self.archive, new.id))
+            receipt = self._receipt(put)
+            self.documents.append((number, self.archive, new.id, self.change, new.revision, receipt, *new.listing))
+            self.new.append(new.id)
             self._gather(number, new, self._tags(new), {})
+
+    def _receipt(self, put: Put) -> int:
+        return self.writer.operation if put.receipt == OWN else put.receipt
 
     def _again(self, put: Put) -> Prepared:
         try:
@@ -351,12 +453,12 @@ class _Transaction:
         receipt = 0
         if not there:
             receipt = self.db.execute("SELECT receipt FROM documents WHERE number = ?", (number,)).fetchone()[0]
-            if not receipt and not put.receipt:
+            if not receipt and not self._receipt(put):
                 return  # neither can be undone
         if not there or put.replaces:
             frames, data = self.db.execute("SELECT frames, data FROM contents WHERE document = ?", (number,)).fetchone()
             self._add_contribution(number, receipt, False, unpack(frames, data))
-        self._add_contribution(number, put.receipt, put.replaces, encode(put.brought()))
+        self._add_contribution(number, self._receipt(put), put.replaces, encode(put.brought()))
 
     def _add_contribution(self, number: int, receipt: int, replaces: bool, data: bytes) -> None:
         self.db.execute(
@@ -431,16 +533,9 @@ class _Transaction:
             )
 
     def _first_row(self, month: int) -> int:
-        """The first free row of a month. Rows that stay while their document is written anew are in `texts` alone."""
-        db = self.db
-        span = (db.months + month) << db.row_bits, (db.months + month + 1) << db.row_bits
-        found = db.execute(
-            "SELECT (SELECT max(row) FROM messages WHERE row >= ?1 AND row < ?2), "
-            "(SELECT max(row) FROM texts WHERE row >= ?1 AND row < ?2)",
-            span,
-        )
-        rows: list[int] = [span[0], *(row + 1 for row in found.fetchone() if row is not None)]
-        return max(rows)
+        """The first free row of a month that was not looked for beforehand."""
+        [(begin, *last)] = self._used_rows([month])
+        return _first_row(begin << self.db.row_bits, last)
 
     def _person(self, one: tuple[str, str, str]) -> int:
         number = self.people.get(one)
@@ -476,11 +571,21 @@ class _Transaction:
         self.db.insert_contents([*long, *whole])
 
     def finish(self) -> None:
+        if self.any_removed and self.new:
+            ids = f"SELECT value FROM {self.db.texts.replace('?', '?2')}"
+            self.db.execute(
+                f"DELETE FROM removed WHERE archive = ?1 AND id IN ({ids})",
+                (self.archive, self.db.many(self.new)),
+            )
         self.db.execute(
             "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT (archive) DO UPDATE SET change = excluded.change, "
             "clock = CASE WHEN counters.clock < excluded.clock THEN excluded.clock ELSE counters.clock END",
             (self.archive, self.change, self.clock),
         )
+
+
+def _first_row(begin: int, used: Sequence[int | None]) -> int:
+    return max([begin, *(row + 1 for row in used if row is not None)])
 
 
 def remove_document(db: Database, archive: Key, number: int) -> None:

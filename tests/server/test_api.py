@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.test import Client
 
@@ -217,3 +219,51 @@ def test_who_has_no_room_left_is_told_so_and_nothing_is_taken(ana: User) -> None
     room.forget()
     User.objects.filter(pk=ana.pk).update(most_bytes=1_000_000)
     assert program_of(ana).ask("PUT", f"conversations/{TEA.id}", json.loads(encode(TEA))).status_code == 201
+
+
+# -------------------------------------------------------------- what a push costs
+
+MOST_STATEMENTS, MOST_WAITS = 22, 12
+
+
+def test_a_push_of_a_new_conversation_is_few_statements_and_fewer_waits(
+    ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = program_of(ana)
+    asked, together = counted(monkeypatch)
+    answers = []
+    for number in range(3):  # the first makes and opens the archive
+        asked.clear()
+        together.clear()
+        new = json.loads(encode(talk(f"tea {number}", ["Which tea?", "Green tea."])))
+        answers.append(program.ask("PUT", f"conversations/{new['id']}", new).status_code)
+    assert answers == [201] * 3
+    assert sum("INSERT INTO documents" in one for one in asked) == 1  # so they are counted
+    assert len(asked) <= MOST_STATEMENTS, asked
+    assert len(asked) - sum(together) + len(together) <= MOST_WAITS, asked
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[int]]:
+    """The statements of this process from now on, and how many of them were sent together each time."""
+    asked: list[str] = []
+    together: list[int] = []
+    execute, pipeline = psycopg.Cursor.execute, psycopg.Connection.pipeline
+
+    def execute_counted(self: Any, query: Any, *arguments: Any, **more: Any) -> Any:
+        asked.append(str(query))
+        return execute(self, query, *arguments, **more)
+
+    @contextlib.contextmanager
+    def pipeline_counted(self: Any) -> Iterator[Any]:
+        before = len(asked)
+        with pipeline(self) as opened:
+            yield opened
+        together.append(len(asked) - before)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("COPY waits for an answer before it sends rows")
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", execute_counted)
+    monkeypatch.setattr(psycopg.Cursor, "copy", refused)
+    monkeypatch.setattr(psycopg.Connection, "pipeline", pipeline_counted)
+    return asked, together

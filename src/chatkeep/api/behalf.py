@@ -7,6 +7,7 @@ import uuid
 
 import msgspec
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 
 from chatkeep.api.models import Known
@@ -39,39 +40,42 @@ def acting(request: HttpRequest, access: Access) -> Access:
             return access
         raise ApiError(422, "A service has to say for whom it asks.", hint=f"Name the user with {HEADER}.")
     may_make = request.method in _MAKING and "write" in access.scopes
-    return msgspec.structs.replace(access, archive_id=_archive(access.token, name, may_make=may_make))
+    return msgspec.structs.replace(access, archive_id=_archive(access, name, may_make=may_make))
 
 
-def _archive(token: int, name: str, *, may_make: bool) -> str:
+def _archive(access: Access, name: str, *, may_make: bool) -> str:
     """The archive of somebody with an account, by id or address; else the one that this service's pushes made."""
-    user = _user(name)
-    if user is not None:
-        if may_make or Membership.objects.filter(user=user).exists():
-            return belonging.archive_of(user)
+    of_account = _of_account(name, may_make=may_make)
+    if of_account or access.known:
+        return of_account or access.known
+    if not may_make:
         raise _nobody()
-    found = Known.objects.filter(token=token, name=name).first()
-    if found is None and may_make:
-        try:
-            with transaction.atomic():
-                found = Known.objects.create(token_id=token, name=name, archive=uuid.uuid4().hex)
-        except IntegrityError:  # somebody else pushed first
-            found = Known.objects.get(token=token, name=name)
-    if found is None:
-        raise _nobody()
-    return str(found.archive)
+    try:
+        with transaction.atomic():
+            return str(Known.objects.create(token_id=access.token, name=name, archive=uuid.uuid4().hex).archive)
+    except IntegrityError:  # somebody else pushed first
+        return str(Known.objects.get(token=access.token, name=name).archive)
 
 
-def _user(name: str) -> User | None:
-    """The person with this id or address. Raises ApiError when they were disabled or erased."""
+def _of_account(name: str, *, may_make: bool) -> str:
+    """The archive of the person with this id or address; "" when nobody has it.
+
+    Raises ApiError when they were disabled or erased, or have no archive and none may be made.
+    """
     if "@" in name:
-        user = User.objects.filter(email=plain_email(name)).first()
+        which: dict[str, str] = {"email": plain_email(name)}
     elif _UUID.fullmatch(name):
-        user = User.objects.filter(pk=name).first()
+        which = {"pk": name}
     else:
-        return None
-    if user is not None and (not user.is_active or user.erased_at):
+        return ""
+    own = Membership.objects.filter(user=OuterRef("pk")).values("archive")[:1]
+    found = User.objects.filter(**which).values_list("pk", "is_active", "erased_at", Subquery(own)).first()
+    if found is None:
+        return ""
+    pk, is_active, erased_at, archive = found
+    if not is_active or erased_at or not (archive or may_make):
         raise _nobody()
-    return user
+    return archive or belonging.new_archive(User.objects.get(pk=pk))
 
 
 def _nobody() -> ApiError:

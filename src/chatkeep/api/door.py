@@ -100,7 +100,8 @@ def _wrong_method(allowed: Any) -> ApiError:
 
 def _who(request: HttpRequest) -> Access:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    access = tokens.bearer(token.strip()) if kind.lower() == "bearer" else None
+    behalf_of = request.headers.get(behalf.HEADER, "")
+    access = tokens.bearer(token.strip(), behalf_of) if kind.lower() == "bearer" else None
     if access is None:
         raise ApiError(
             401,

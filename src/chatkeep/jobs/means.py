@@ -19,7 +19,8 @@ from chatkeep.errors import NotFound
 from chatkeep.jobs.models import Schedule
 from chatkeep.settings import Settings
 
-MOST_OPEN = 200
+MOST_OPEN = 2_000
+"""An open archive of a server is a few objects of some kilobytes; to open it asks the disk and the database."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ def check(means: Means, archive: str, more: Mapping[str, int], *, now: bool = Fa
 
     Raises QuotaFull.
     """
-    user = quotas.owner_of(archive)
-    if user is None or not quotas.limits(user):
+    if not quotas.limits_of(archive):
         return
     quotas.check(archive, _used(means, archive, anew=now), more=more)
 

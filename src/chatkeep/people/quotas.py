@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 from django.conf import settings
+from django.db import connection
 
 from chatkeep.connections.models import Connection
 from chatkeep.errors import QuotaFull
@@ -73,8 +74,26 @@ def owner_of(archive: str) -> User | None:
 
 def limits(user: User) -> dict[str, int]:
     """The limits that somebody has, by name; none for what they may keep as much of as they like."""
+    return _limited({name: getattr(user, f"most_{name}") for name in WORDS})
+
+
+def limits_of(archive: str) -> dict[str, int]:
+    """The limits that an archive counts for, by name. Every push asks, so it is one plain statement."""
+    columns = ", ".join(f"u.most_{name}" for name in WORDS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {columns} FROM people_membership m JOIN people_user u ON u.id = m.user_id "  # noqa: S608 - our names
+            "WHERE m.archive = %s AND m.owns ORDER BY m.since, m.id LIMIT 1",
+            [archive],
+        )
+        found = cursor.fetchone()
+    return _limited(dict(zip(WORDS, found, strict=True))) if found and settings.CHATKEEP.is_server else {}
+
+
+def _limited(own: Mapping[str, int | None]) -> dict[str, int]:
+    """own: what was said for somebody alone; None for what holds for all."""
     given = defaults()
-    found = {name: given[name] if (own := getattr(user, f"most_{name}")) is None else own for name in WORDS}
+    found = {name: given[name] if (most := own[name]) is None else most for name in WORDS}
     return {name: most for name, most in found.items() if most}
 
 

@@ -138,6 +138,7 @@ ASKED: dict[str, list[Callable[[Both], Any]]] = {
     "set_cursor": [lambda both: both.bob.set_cursor("place", "his")],
     "settle": [lambda both: both.bob.settle(talk("gone").id), lambda both: both.bob.settle(SECRET)],
     "take_in": [take_in],
+    "take_receipts_of": [lambda both: both.bob.take_receipts_of(both.bob)],
     "tombstones": [lambda both: list(both.bob.tombstones())],
     "undo": [
         lambda both: [both.bob.undo(one.id) for one in both.bob.receipts()],

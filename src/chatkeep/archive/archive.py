@@ -242,6 +242,16 @@ class Archive:
             raise NotFound(f"There is no receipt {id}")
         return _receipt(*found)
 
+    def take_receipts_of(self, given: Archive) -> bool:
+        """Brings the receipts of an archive whose conversations were joined with this one, so that they can be undone.
+
+        False, and nothing is brought, when this archive has receipts of its own: their order could not be told.
+        """
+        from chatkeep.archive import handing
+
+        with contextlib.closing(self._store.connect()) as db:
+            return handing.hand_over(given._db, given._key, db)
+
     def undo(self, receipt_id: str) -> Undone:
         """Takes back what an operation brought. What other operations brought and what people did here stays.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from chatkeep.cli import options
 from chatkeep.settings import Settings
@@ -127,8 +128,10 @@ def adopt(folder: Path, whose: str, as_json: bool) -> int:
     """Bring the data folder of a laptop into somebody's archive here.
 
     FOLDER is what CHATKEEP_HOME was there; nothing is taken from it. Conversations, edits, attachments, the trash and
-    what was deleted come; places for backups are connected anew. Run again, it goes on where it was, and adds nothing
-    that is there. Ends with the counts compared, and with exit code 1 if they differ.
+    what was deleted come. Receipts come into an archive that has none yet, so that imports can be undone there too.
+    Accounts at the clouds come with their sign-in, sealed anew, and are paused until their person resumes them on
+    the page of the place; what only the laptop can reach does not come. Run again, it goes on where it was, and adds
+    nothing that is there. Ends with the counts compared, and with exit code 1 if they differ.
     """
     from chatkeep.archive import Archive
     from chatkeep.cli import progress
@@ -140,6 +143,7 @@ def adopt(folder: Path, whose: str, as_json: bool) -> int:
     found = _operating()
     if not (folder / "archive.sqlite3").is_file():
         raise WrongUse(f"{folder} has no archive.sqlite3.", hint="Give the data folder of the laptop.")
+    from chatkeep.jobs import moving_in
     from chatkeep.jobs.means import means_of
 
     id = _archive_of(whose)
@@ -147,15 +151,23 @@ def adopt(folder: Path, whose: str, as_json: bool) -> int:
     try:
         with Archive.open(folder) as given, progress.shown(as_json=as_json) as told:
             report = take_over(given, means.archive_of(id), progress=told)
+        places = moving_in.places(folder, means.installation_of(id))
     finally:
         means.close()
     if as_json:
-        write_json(report)
-    else:
-        for name in ("conversations", "messages", "attachments", "tombstones"):
-            compared = getattr(report, name)
-            say(f"{name:14} {compared.given:>9,} given {compared.here:>9,} here")
-        say_problems(report.problems)
+        plain = msgspec.to_builtins(report)
+        left = [msgspec.to_builtins(one) for one in places.problems]
+        write_json({**plain, "connections": {"given": places.given, "here": places.here, "left": left}})
+        return DONE if report.is_whole else FAILED
+    for name in ("conversations", "messages", "attachments", "tombstones", "receipts"):
+        compared = getattr(report, name)
+        say(f"{name:14} {compared.given:>9,} given {compared.here:>9,} here")
+    say(f"{'connections':14} {places.given:>9,} given {places.here:>9,} here")
+    if report.receipts.here < report.receipts.given:
+        say("Receipts did not all come: this archive had some of its own, and undoing goes by their order.")
+    if places.added:
+        say(f"Paused until their person resumes them: {', '.join(one.name for one in places.added)}")
+    say_problems([*report.problems, *places.problems])
     return DONE if report.is_whole else FAILED
 
 

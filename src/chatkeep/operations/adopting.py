@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatkeep.archive import Archive
+from chatkeep.archive import Archive, Receipt
 from chatkeep.errors import ChatkeepError, Problem
 from chatkeep.operations.progress import Progress, Step, quiet
 from chatkeep.operations.reports import AdoptReport, Compared
@@ -12,7 +12,8 @@ def adopt(given: Archive, archive: Archive, *, progress: Progress = quiet) -> Ad
     """All that an archive holds, joined with what another one has: documents, attachments, and what was taken away.
 
     Nothing is taken from the archive that is given, and what people did there keeps its stamps. Repeating it adds
-    nothing; cut off, it goes on where it was. Receipts stay where they are: what was imported there is undone there.
+    nothing; cut off, it goes on where it was. Receipts come last, and only where there are none yet: undoing goes by
+    their order (`archive.handing`).
     The counts are of what was given, and of how much of that the other archive has afterwards.
     """
     problems = _attachments(given, archive, progress)
@@ -26,6 +27,7 @@ def adopt(given: Archive, archive: Archive, *, progress: Progress = quiet) -> Ad
                 joining.take(given.load(entry.id))
             progress(Step("Taking over", done + 1, len(entries), "conversations"))
         joined = joining.finish(cursors={}, most=len(there))
+    archive.take_receipts_of(given)
     return AdoptReport(
         added=joined.added,
         updated=joined.updated,
@@ -33,8 +35,14 @@ def adopt(given: Archive, archive: Archive, *, progress: Progress = quiet) -> Ad
         messages=_messages(given, archive),
         attachments=_compared([one for one, _ in given.held()], {one for one, _ in archive.held()}),
         tombstones=_compared([id for id, _ in given.tombstones()], {id for id, _ in archive.tombstones()}),
+        receipts=_compared([_of(receipt) for receipt in given.receipts()], {_of(one) for one in archive.receipts()}),
         problems=problems + joined.problems,
     )
+
+
+def _of(receipt: Receipt) -> str:
+    """What a receipt is known by in any archive: its number is another one in each."""
+    return "\0".join((receipt.at, receipt.importer, receipt.digest, receipt.source))
 
 
 def _attachments(given: Archive, archive: Archive, progress: Progress) -> list[Problem]:

@@ -59,7 +59,10 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdoptReport(Report, frozen=True, kw_only=True):
-    """An archive that was taken over. added, updated: conversations. The rest: counts compared."""
+    """An archive that was taken over. added, updated: conversations. The rest: counts compared.
+
+    receipts: those that can be undone here as they could there; not needed for what was given to be here.
+    """
 
     added: int
     updated: int
@@ -67,6 +70,7 @@ class AdoptReport(Report, frozen=True, kw_only=True):
     messages: Compared
     attachments: Compared
     tombstones: Compared
+    receipts: Compared
 
     @property
     def is_whole(self) -> bool:

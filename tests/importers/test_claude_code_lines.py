@@ -159,6 +159,8 @@ def test_lines_of_one_message_are_one_message() -> None:
     assert [part.type for part in one(conversation, "a").parts] == ["thinking", "text", "tool_call"]
     assert one(conversation, "d").parent == one(conversation, "a").id
     assert one(conversation, "a").unknown["uuids"] == ["a", "b", "c"]
+    assert one(conversation, "a").sent_at == "2026-03-01T09:00:01Z"
+    assert one(conversation, "a").unknown["timestamps"] == [f"2026-03-01T09:00:0{second}Z" for second in (1, 2, 3)]
 
 
 def test_a_message_that_grew_since_the_last_import_replaces_its_beginning() -> None:
@@ -323,6 +325,13 @@ def test_a_summary_may_stand_in_the_file_of_another_session() -> None:
     second.lines.append(Transcript(OTHER).user("u2", "two").lines[0])
     found = files({f"{SESSION}.jsonl": first.data, f"{OTHER}.jsonl": second.data})
     assert sorted(one.title for one in found.conversations) == ["About one", "two"]
+
+
+def test_a_summary_of_a_session_that_is_gone_is_kept_where_it_stood() -> None:
+    summary = {"type": "summary", "summary": "About one that is gone", "leafUuid": "x"}
+    found = Transcript().user("u", "hi").also(summary)
+    assert found.conversation.unknown["lines"] == {"summary": [summary]}
+    assert found.read.unknown == {}
 
 
 @pytest.mark.parametrize("path", ["/home/ana/garden", "C:\\Users\\ana\\garden", "/home/ana/garden/"])

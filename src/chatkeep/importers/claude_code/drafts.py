@@ -24,7 +24,7 @@ _SYNTHETIC = "<synthetic>"
 
 
 class Draft(Node):
-    """One message. key: what its id is made of; uuids: of the lines it consists of; stamp: RFC 3339 or "".
+    """One message. key: what its id is made of; uuids, stamps: of the lines it consists of; stamp: RFC 3339 or "".
 
     versions: other lines of the same uuid that say something else.
     above_id: the uuid of the line it follows; None when the line says that nothing comes before; "" when it says
@@ -44,6 +44,7 @@ class Draft(Node):
         "prompt",
         "raw",
         "stamp",
+        "stamps",
         "status",
         "unknown",
         "uuids",
@@ -56,6 +57,7 @@ class Draft(Node):
         self.stamp = from_iso(line.get("timestamp"))
         if self.stamp or line.get("timestamp") is None:
             line.pop("timestamp", None)
+        self.stamps = [self.stamp]
         self.above_id: str | None = above_of(line)
         uuid = line.get("uuid")
         self.uuids: list[str] = [uuid] if type(uuid) is str and uuid else []
@@ -208,6 +210,7 @@ def join(draft: Draft, more: Draft) -> None:
     if set(more.uuids) <= set(draft.uuids):
         return  # the same line again, in a session that was resumed: the first one stays
     draft.uuids += more.uuids
+    draft.stamps += more.stamps
     draft.unknown |= more.unknown  # usage stands in every line, and the last one is right
 
 

@@ -21,7 +21,7 @@ class ClaudeCode:
 
     platform = "claude-code"
     title = "Claude Code"
-    version = 1
+    version = 2
     expects = "the folder ~/.claude/projects, a zip of it, or a session file (.jsonl) from it"
 
     def sniff(self, source: Source) -> frozenset[str]:

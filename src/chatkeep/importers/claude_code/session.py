@@ -22,10 +22,12 @@ from chatkeep.model import FORMAT, Conversation, Message, Part, Participant, fin
 from chatkeep.source import Member
 
 PLATFORM = "claude-code"
-BY = "claude-code/1"
+BY = "claude-code/2"
 LONGEST_TITLE = 120
 
 _TITLES = {"custom-title": ("customTitle", "title"), "ai-title": ("aiTitle", "title"), "agent-name": ("agentName",)}
+# Kept, for the session that a summary names may be gone, or not be given; but there is nothing in it to be understood.
+_UNDERSTOOD = frozenset({"summary"})
 _CALLS = frozenset({"Task", "Agent"})
 
 
@@ -142,8 +144,6 @@ class _Session:
             if title := _text(line.get(name)).strip():
                 self._titles[kind] = title
                 return
-        if kind == "summary" and "leafUuid" in line:
-            return
         if kind == "last-prompt":
             self._leaf = (_text(line.get("leafUuid")), self._count)
         line.pop("sessionId", None)
@@ -190,7 +190,8 @@ class _Session:
 
     def load(self, summaries: Mapping[str, str]) -> Loaded:
         if not self._drafts:
-            notes = [f"Session {self.name or 'without an id'} has lines but no messages."] if self._lines else []
+            is_lost = bool(self._lines.keys() - _UNDERSTOOD)
+            notes = [f"Session {self.name or 'without an id'} has lines but no messages."] if is_lost else []
             return Loaded((), self.problems, self._unknown(), notes=notes)
         self._add_unused_outputs()
         title = self._title(summaries)
@@ -212,7 +213,8 @@ class _Session:
     def _unknown(self) -> dict[str, int]:
         """What was kept raw: lines of book-keeping, and blocks, by their kinds."""
         parts = (part for draft in self._drafts for one in (draft, *draft.versions) for part in one.parts)
-        return dict(Counter({kind: len(found) for kind, found in self._lines.items()}) + Counter(unknown_in(parts)))
+        lines = {kind: len(found) for kind, found in self._lines.items() if kind not in _UNDERSTOOD}
+        return dict(Counter(lines) + Counter(unknown_in(parts)))
 
     def _own_id(self, chains: Mapping[str, list[Draft]]) -> str:
         if self.name:
@@ -382,8 +384,14 @@ def _message(draft: Draft, message_id: str, above: str, sorts_at: str, order: in
         sent_at=draft.stamp,
         sorts_at=sorts_at,
         source_id=draft.uuids[0] if draft.uuids else "",
-        unknown=draft.unknown | ({"uuids": draft.uuids} if len(draft.uuids) > 1 else {}),
+        unknown=draft.unknown | _of_lines(draft),
     )
+
+
+def _of_lines(draft: Draft) -> Json:
+    """Ids and times of the lines that a message was put together of, where they are several."""
+    found: Json = {"uuids": draft.uuids} if len(draft.uuids) > 1 else {}
+    return found | ({"timestamps": draft.stamps} if len(set(draft.stamps)) > 1 else {})
 
 
 def _places(chain: Iterable[Draft], *, is_tree: bool) -> list[tuple[str, int]]:

@@ -141,7 +141,7 @@ def _scan(text: str) -> Any:
     except StopIteration as stop:
         raise ValueError(f"not JSON at character {stop.value}") from None
     except json.JSONDecodeError as wrong:
-        raise ValueError(f"{wrong.msg} at character {wrong.pos}") from None
+        raise ValueError(f"{wrong.msg.removesuffix(' at')} at character {wrong.pos}") from None
     if _skip_space(text, end) != len(text):
         raise ValueError(f"more than one JSON value: the second begins at character {end}")
     return value

@@ -199,6 +199,11 @@ def test_the_name_of_a_file_does_not_turn_its_direction() -> None:
     assert "\u202e" not in message_to_html([part])
 
 
+@pytest.mark.parametrize(("kind", "said"), [("image", "picture"), ("audio", "recording"), ("", "attachment")])
+def test_an_attachment_without_a_name_says_what_it_is(kind: str, said: str) -> None:
+    assert f"<bdi>{said}</bdi>" in message_to_html([Part(type="attachment", missing=True, kind=kind)])
+
+
 def test_kinds_of_parts_can_be_left_out() -> None:
     parts = [
         Part(type="text", text="said"),

@@ -20,6 +20,16 @@ AttachmentUrl = Callable[[str], str | None]
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 """The look of what this package writes, in light and dark, with the colours and sizes that a page may share."""
 
+_KINDS = {
+    "audio": "recording",
+    "contact": "contact",
+    "document": "document",
+    "gif": "GIF",
+    "image": "picture",
+    "sticker": "sticker",
+    "video": "video",
+}
+
 MAX_NESTING = 8  # results of tools within results of tools
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp", "image/avif", "image/bmp"})
@@ -151,9 +161,9 @@ def _attachment(part: Part, attachment_url: AttachmentUrl) -> str:
 
 
 def name_of(part: Part) -> str:
-    """What an attachment is called, without what would make its name look like another."""
+    """What an attachment is called, without what would make its name look like another; else what it is."""
     name = "".join(sign for sign in exact.readable(part.name) if sign.isprintable())
-    return name.rpartition("/")[2].strip() or "attachment"
+    return name.rpartition("/")[2].strip() or _KINDS.get(part.kind, "attachment")
 
 
 def spoken(part: Part) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from pathlib import Path
@@ -47,6 +48,23 @@ def test_a_list_is_a_table(filled: Command) -> None:
     assert re.fullmatch(r"[0-9a-f]{8}  2024-03-09 \d\d:\d\d  chatgpt   3         Boats", boats)
     assert cake.endswith("A birthday cake")
     assert ended.err == "2 conversations\n"
+
+
+def test_a_chat_whose_time_only_its_messages_tell_has_it_in_the_list(chatkeep: Command, tmp_path: Path) -> None:
+    said = {"messageId": "m", "isCreatedByUser": True, "text": "hi", "createdAt": "2024-05-29T00:33:03.661Z"}
+    chat = {"conversationId": "c", "title": "Story", "recursive": False, "messages": [said]}
+    (tmp_path / "story.json").write_text(json.dumps(chat))
+    chatkeep("import", tmp_path / "story.json")
+    assert re.search(r"  2024-05-2[89] \d\d:\d\d  librechat ", chatkeep("list").out)
+    [listed] = json.loads(chatkeep("list", "--json").out)
+    assert (listed["updated_at"], listed["last_at"]) == ("", "2024-05-29T00:33:03.661")
+
+
+def test_an_id_that_is_not_there_says_where_ids_are(filled: Command) -> None:
+    ended = filled("show", "zz")
+    assert ended.err == (
+        "There is no conversation zz in the archive.\nLists show the ids; their first 4 signs or more are enough.\n"
+    )
 
 
 def test_a_list_of_nothing_says_how_to_start(chatkeep: Command) -> None:

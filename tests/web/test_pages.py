@@ -131,6 +131,19 @@ def test_a_long_conversation_comes_in_windows(keeper: Client, archive: Archive) 
     assert 'rel="next"' not in last
 
 
+def test_a_chat_whose_time_only_its_messages_tell_has_it_everywhere(keeper: Client, archive: Archive) -> None:
+    message = Message(id=identify("m"), parts=(Part(type="text", text="hi"),), sent_at="2024-05-29T23:33:03Z")
+    archive.apply([Conversation(format=1, id=identify("c"), platform="librechat", messages=(message,))])
+    for address in ("/", "/chats/"):
+        assert "<br>29 May 2024" in _text(keeper, address)
+    assert "· 29 May 2024</p>" in _text(keeper, f"/chats/{identify('c')}/")
+
+
+def test_an_error_ends_before_its_hint_begins(keeper: Client, archive: Archive) -> None:
+    assert "</b> Write dates like" in (page := _text(keeper, "/search/?q=before:foo"))
+    assert "is not a date.</b>" in page
+
+
 def _long(archive: Archive, count: int) -> str:
     messages = tuple(
         Message(id=identify("m", str(n)), author="a", order=n, parts=(Part(type="text", text=f"number {n}."),))

@@ -13,9 +13,10 @@ from chatkeep.selection import Selection
 
 _COLUMNS = (
     "id, title, platform, created_at, updated_at, messages, revision, project, labels, starred, archived, trashed, "
-    "preview, attachments"
+    "preview, attachments, last_at"
 )
 _SHORTEST_PREFIX = 4
+_WHOLE = 36
 ALL = 1 << 62
 
 
@@ -80,7 +81,10 @@ def resolve(db: Database, archive: Key, id: str) -> tuple[int, str]:
             raise WrongUse(f"Several conversations have ids that begin with {id}", hint="Give more of the id.")
         found = several[0] if several else None
     if found is None:
-        raise NotFound(f"There is no conversation {id} in the archive")
+        hint = (
+            f"Lists show the ids; their first {_SHORTEST_PREFIX} signs or more are enough." if len(id) < _WHOLE else ""
+        )
+        raise NotFound(f"There is no conversation {id} in the archive", hint=hint)
     return int(found[0]), str(found[1])
 
 

@@ -45,7 +45,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A conversation in a list. messages: all of the tree; attachments: those it names, with or without bytes."""
+    """A conversation in a list. messages: all of the tree; attachments: those it names, with or without bytes.
+
+    last_at: what lists are ordered by, without a zone: the last time that the document or one of its messages tells.
+    """
 
     id: str
     title: str
@@ -61,6 +64,12 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     trashed: bool
     preview: str
     attachments: int
+    last_at: str = ""
+
+    @property
+    def went_on_at(self) -> str:
+        """When it last went on, as the platform says, else by its last message; "" when neither is known."""
+        return self.updated_at or (f"{self.last_at}Z" if self.last_at else "")
 
 
 class Facets(msgspec.Struct, frozen=True):

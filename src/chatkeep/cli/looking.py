@@ -36,7 +36,7 @@ def list_command(chosen: Selection, limit: int, as_json: bool) -> None:
             else "No conversations yet. Start with: chatkeep import PATH"
         )
         return
-    rows = [(one.id[:8], when(one.updated_at), one.platform, f"{one.messages:,}", one.title or "-") for one in found]
+    rows = [(one.id[:8], when(one.went_on_at), one.platform, f"{one.messages:,}", one.title or "-") for one in found]
     table(rows, head=("ID", "Last", "Platform", "Messages", "Title"), wide=4)
     shown = f"{len(found):,} of {count(total, 'conversation')}" if total > len(found) else count(total, "conversation")
     click.echo(shown, err=True)

@@ -76,6 +76,12 @@ def readable(text: str) -> str:
 
 
 @register.filter
+def sentence(text: str) -> str:
+    """What an error says, with the full stop that lets a hint follow it."""
+    return text if not text or text[-1] in ".!?…:" else f"{text}."
+
+
+@register.filter
 def number(value: int) -> str:
     """12,345."""
     return f"{value or 0:,}"

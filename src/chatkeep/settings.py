@@ -16,6 +16,7 @@ import msgspec
 from chatkeep.errors import WrongUse
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+PORT = 8765  # where the app listens, if nothing else is said
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SHORTEST_KEY, FEWEST_CHARACTERS = 32, 12
 _CLIENT_ID = re.compile(r"CHATKEEP_([A-Z0-9_]+)_CLIENT_ID")
@@ -68,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clients: dict[str, tuple[str, str]] = {}
     cloud_base: str = ""
     host: str = "127.0.0.1"
-    port: int = 8765
+    port: int = PORT
     allowed_hosts: tuple[str, ...] = LOOPBACK
     log_level: str = "warning"
     device: str = "this computer"
@@ -307,7 +308,7 @@ def _zone(given: str, *, link: Path = Path("/etc/localtime")) -> str:
 
 def _port(given: str) -> int:
     if not given:
-        return 8765
+        return PORT
     if not given.isdecimal() or not 0 <= int(given) < 65536:
         raise WrongUse("CHATKEEP_PORT is not a port number.", hint="Give a number from 0 to 65535; 0 takes a free one.")
     return int(given)

@@ -85,6 +85,8 @@ def test_a_link_signs_in_once(stranger: Client, archive: Archive) -> None:
     assert stranger.get("/").status_code == 200
     other = Client(headers={"host": "127.0.0.1"})
     assert other.get(f"/sign-in/{token}").status_code == 403
+    assert ">chatkeep link</pre>" in other.get("/sign-in/", SERVER_PORT="8765").content.decode()
+    assert ">chatkeep link --port 8123</pre>" in other.get("/sign-in/", SERVER_PORT="8123").content.decode()
     assert other.get("/").status_code == 302
 
 

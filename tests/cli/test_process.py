@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 from tests import exports
+
+from chatkeep.cli import ending
 
 
 def _run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -160,3 +165,34 @@ def test_a_killed_import_goes_on_with_nothing_doubled(tmp_path: Path) -> None:
     listed = _run(home, "list", "--json").stdout
     assert len(listed.split('"id"')) - 1 == 400
     assert listed.count('"messages": 2') == 400
+
+
+def test_closed_output_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m chatkeep list >&-"
+    ended = subprocess.run(command, shell=True, env=_environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = _run(tmp_path / "file", "list")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"The system says of {tmp_path / 'file'}")
+
+
+def test_a_database_that_is_none_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "app.sqlite3").write_bytes(b"not a database" * 1000)
+    ended = _run(tmp_path, "connections")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("A file in the data folder is no database.\n")
+
+
+def test_a_full_disk_is_named_so(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    def fill() -> None:
+        with closing(sqlite3.connect(":memory:")) as database:
+            database.execute("PRAGMA max_page_count = 1")
+            database.execute("CREATE TABLE a (b)")
+
+    assert ending.run(fill, []) == 1
+    assert capsys.readouterr().err.startswith("The disk of the data folder is full.\nFree some space")

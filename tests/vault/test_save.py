@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
 from chatkeep.storage import Counting
 from chatkeep.testing.faulty import Fault, FaultyStorage
-from chatkeep.vault import Contents, Vault, VaultAttachment, ZstdFrame
+from chatkeep.vault import Contents, Vault, VaultAttachment, VaultDocument, ZstdFrame
 from chatkeep.vault.lock import SharedLock
 
 HOST = "laptop-7f3a"
@@ -395,3 +396,15 @@ def test_a_warm_vault_and_a_cold_one_write_the_same_tree(kept: Vault, storage: F
         cold, _ = vault.create(Memory(), passphrase=None, hostname="phone-0001")
         again = cold.save(contents(held, updated_at=f"2024-05-0{round_ + 1}T00:00:00Z"), host="phone-0001")
         assert warm.snapshot.tree == again.snapshot.tree
+
+
+def test_a_restore_keeps_next_to_nothing_for_each_conversation_on_its_way(kept: Vault) -> None:
+    held = documents(1500)
+    snapshot = kept.save(contents(held), host=HOST).snapshot
+    loading = kept.load(snapshot)
+    before = len(gc.get_objects())
+    first = next(loading)  # by now it is known where each of them lies
+    grown = len(gc.get_objects()) - before
+    assert isinstance(first, VaultDocument)
+    assert grown < len(held) / 4
+    assert sum(1 for _ in loading) == len(held) - 1

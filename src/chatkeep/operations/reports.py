@@ -190,7 +190,7 @@ class TidyReport(Report, frozen=True, kw_only=True):
     merged: int
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a restore does to one conversation. added, changed, removed: messages."""
 
     id: str

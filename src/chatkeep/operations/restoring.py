@@ -6,7 +6,8 @@ import contextlib
 import io
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -25,6 +26,8 @@ from chatkeep.vault.snapshot import format_time
 
 _LENGTH = struct.Struct(">I")
 _WHOLE_ID = 36
+_AT_ONCE = 200
+_BATCH_BYTES = 1024 * 1024
 
 
 def restore(
@@ -54,8 +57,8 @@ def restore(
     progress(Step("Looking for the snapshot"))
     chosen = choose(vault, snapshot=snapshot, as_of=as_of)
     wanted = sorted({meant(one, vault, chosen) for one in conversations}) if conversations else None
-    with _Beside(beside) as spool:
-        plan = _Plan(archive, vault, chosen, spool, replace=replace)
+    with _Beside(beside) as documents, _Beside(beside) as revisions:
+        plan = _Plan(archive, vault, chosen, documents, revisions, replace=replace)
         plan.gather(wanted, progress)
         if dry_run:
             return plan.report(dry_run=True)
@@ -115,7 +118,7 @@ def _absent(given: str) -> NotFound:
 
 
 class _Beside:
-    """Documents in a temporary file, one after the other, as they shall be in the archive."""
+    """Bytes in a temporary file, one record after the other: what is too much to be kept in memory."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,25 +133,38 @@ class _Beside:
     def add(self, data: bytes) -> None:
         self._file.write(_LENGTH.pack(len(data)) + data)
 
-    def __iter__(self) -> Iterator[Conversation]:
+    def __iter__(self) -> Iterator[bytes]:
         self._file.seek(0)
         while length := self._file.read(_LENGTH.size):
-            yield decode(self._file.read(_LENGTH.unpack(length)[0]))
+            yield self._file.read(_LENGTH.unpack(length)[0])
 
 
 class _Plan:
-    """What a restore found, what it will do, and what came of it."""
+    """What a restore found, what it will do, and what came of it.
 
-    def __init__(self, archive: Archive, vault: Vault, snapshot: Snapshot, spool: _Beside, *, replace: bool) -> None:
+    documents: filled with those to be applied. revisions: with the id of each conversation that was asked for, a space
+    and the revision that it shall have.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        vault: Vault,
+        snapshot: Snapshot,
+        documents: _Beside,
+        revisions: _Beside,
+        *,
+        replace: bool,
+    ) -> None:
         self._archive = archive
         self._vault = vault
         self._snapshot = snapshot
-        self._spool = spool
+        self._documents = documents
+        self._revisions = revisions
         self._replace = replace
-        self._here = {entry.id: entry.revision for entry in archive.entries()}
         self._problems: list[Problem] = []
         self._changes: list[Change] = []
-        self._shall: dict[str, str] = {}  # id → the revision it shall have
+        self._met = 0
         self._untrash: set[str] = set()
         self._attachments: set[str] = set()
         self._kept = 0
@@ -164,16 +180,18 @@ class _Plan:
         """Fetch and verify the documents, and find out what each would change. wanted: ids; None means all."""
         self._expected = self._promised() if wanted is None else len(wanted)
         done = 0
-        for found in self._vault.load(self._snapshot, ids=wanted):
-            progress(Step("Fetching", done, self._expected, "conversations"))
-            done += 1
-            if isinstance(found, Problem):
-                self._problems.append(found)
-            else:
-                self._meet(found)
+        for batch in _batches(self._vault.load(self._snapshot, ids=wanted)):
+            here = self._archive.revisions(found.id for found in batch if isinstance(found, VaultDocument))
+            for found in batch:
+                progress(Step("Fetching", done, self._expected, "conversations"))
+                done += 1
+                if isinstance(found, Problem):
+                    self._problems.append(found)
+                else:
+                    self._meet(found, here.get(found.id))
         progress(Step("Fetching", done, self._expected, "conversations"))
-        if len(self._shall) < self._expected and not self._problems:
-            what = f"{self._expected:,} conversations were expected, and {len(self._shall):,} came."
+        if self._met < self._expected and not self._problems:
+            what = f"{self._expected:,} conversations were expected, and {self._met:,} came."
             self._problems.append(Problem(f"snapshot {self._snapshot.id[:8]}", what))
 
     def _promised(self) -> int:
@@ -183,7 +201,8 @@ class _Plan:
         except (NotFound, Damaged, KeyError):
             return self._snapshot.counts.get("conversations", 0)
 
-    def _meet(self, found: VaultDocument) -> None:
+    def _meet(self, found: VaultDocument, here: str | None) -> None:
+        """Look what a document would change. here: the revision of the conversation in the archive."""
         try:
             old = decode(found.data)
             if old.id != found.id:
@@ -192,21 +211,23 @@ class _Plan:
             self._problems.append(Problem(f"conversation {found.id}", error.what))
             return
         self._attachments |= attachments_of(old)
-        here = self._here.get(old.id)
         if here == revision(found.data):
-            self._shall[old.id] = here
+            self._shall(old.id, here)
             self._messages += len(old.messages)
             return
         present = self._archive.load(old.id) if here else None
         shall = old if present is None or self._replace else merge(present, old)
-        data = encode(shall)
-        self._shall[old.id] = _observed(old) if self._replace else revision(data)
+        self._shall(old.id, _observed(old) if self._replace else revision(encode(shall)))
         self._messages += len(shall.messages)
         if present is not None and views.is_trashed(present) and not views.is_trashed(old):
             self._untrash.add(old.id)
         if present != shall or old.id in self._untrash:
             self._changes.append(_change(present, shall))
-            self._spool.add(encode(old))
+            self._documents.add(encode(old))
+
+    def _shall(self, id: str, revision: str) -> None:
+        self._met += 1
+        self._revisions.add(f"{id} {revision}".encode())
 
     # -- applying
 
@@ -233,24 +254,26 @@ class _Plan:
 
     def _told(self, progress: Progress) -> Iterator[Conversation]:
         """The documents to apply. From the first one on it is too late to stop: the rest takes less than undoing it."""
-        for number, conversation in enumerate(self._spool):
+        for number, data in enumerate(self._documents):
             with contextlib.suppress(Cancelled):
                 progress(Step("Applying", number, len(self._changes), "conversations"))
-            yield conversation
+            yield decode(data)
 
     def verify(self) -> None:
         """Compare what the archive holds now with what it shall hold."""
         replaced = {change.id for change in self._changes} if self._replace else set()
-        missing = self._shall
-        for entry in self._archive.entries():
-            if (shall := missing.get(entry.id)) is None:
-                continue
-            here = _observed(self._archive.load(entry.id)) if entry.id in replaced else entry.revision
-            if here == shall or entry.id in self._untrash:
-                del missing[entry.id]
-                self._restored += 1
-        for id in missing:
-            self._problems.append(Problem(f"conversation {id}", "It is not here as it should be now."))
+        waiting = iter(self._revisions)
+        while some := list(islice(waiting, _AT_ONCE)):
+            wanted = dict(record.decode().split(" ") for record in some)
+            here = self._archive.revisions(wanted)
+            for id, shall in wanted.items():
+                found = here.get(id)
+                if found and id in replaced:
+                    found = _observed(self._archive.load(id))
+                if found and (found == shall or id in self._untrash):
+                    self._restored += 1
+                else:
+                    self._problems.append(Problem(f"conversation {id}", "It is not here as it should be now."))
 
     def report(self, *, dry_run: bool) -> RestoreReport:
         return RestoreReport(
@@ -266,6 +289,20 @@ class _Plan:
             receipt=self._receipt,
             problems=[*self._unread, *self._problems],
         )
+
+
+def _batches(found: Iterable[VaultDocument | Problem]) -> Iterator[list[VaultDocument | Problem]]:
+    """What came, a few together, so that the archive is asked once for all of them."""
+    batch: list[VaultDocument | Problem] = []
+    size = 0
+    for one in found:
+        batch.append(one)
+        size += len(one.data) if isinstance(one, VaultDocument) else 0
+        if size >= _BATCH_BYTES or len(batch) >= _AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _observed(conversation: Conversation) -> str:

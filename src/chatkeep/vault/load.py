@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections import defaultdict, deque
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 
@@ -18,7 +19,7 @@ from chatkeep.storage import MAX_OBJECT
 from chatkeep.vault.index import Location
 from chatkeep.vault.objects import Objects, open_blob
 from chatkeep.vault.tree import NO_TIME, Node
-from chatkeep.vault.trees import WHOLE, Trees
+from chatkeep.vault.trees import WHOLE, Child, Trees
 
 GAP = 256 * 1024
 """Two blobs of a pack that lie no farther apart are fetched by one read [bytes]."""
@@ -35,37 +36,50 @@ class VaultDocument(msgspec.Struct, frozen=True):
 
 
 class _Wanted:
-    """A document on its way: its pieces, and those that have come so far, still sealed.
-
-    There is one for each conversation of a restore, and most have one piece: no more is kept here than is needed.
-    """
+    """A document of several pieces on its way, and those that have come so far, still sealed."""
 
     __slots__ = ("content", "id", "late", "parts", "time")
 
-    def __init__(self, conversation: str, node: Node) -> None:
+    def __init__(self, conversation: str, time: str, content: list[str]) -> None:
         self.id = conversation
-        self.content = node.content or []
-        self.time = "" if node.mtime == NO_TIME else node.mtime
-        self.parts: dict[str, bytes] | None = None
+        self.content = content
+        self.time = time
+        self.parts: dict[str, tuple[bytes, int, str]] = {}  # sealed, plain size, pack
         self.late = False
 
     @property
-    def pieces(self) -> set[str]:
-        """The pieces that it needs, each once."""
-        return set(self.content)
-
-    @property
     def held(self) -> int:
-        return sum(map(len, (self.parts or {}).values()))
+        return sum(len(sealed) for sealed, _, _ in self.parts.values())
+
+
+_Use = bytes | tuple[_Wanted, str]
+"""What a blob is wanted for. All of a short document: the id of the blob, then in text the document's id, a space and
+its time, since there is one of these for each conversation of a restore. A piece of a longer one: that, and its id."""
+
+
+class _Part(msgspec.Struct, gc=False):
+    """The blobs that are wanted of one pack, as columns."""
+
+    offsets: array[int]
+    lengths: array[int]
+    sizes: array[int]
+    uses: list[_Use]
+
+    def add(self, place: Location, use: _Use) -> None:
+        self.offsets.append(place.offset)
+        self.lengths.append(place.length)
+        self.sizes.append(place.size)
+        self.uses.append(use)
 
 
 class _Span(msgspec.Struct):
-    """A stretch of a pack to be read at once, and the blobs wanted of it."""
+    """A stretch of a pack to be read at once, and which of the blobs wanted of the pack lie in it."""
 
     pack: str
     start: int
     end: int
-    blobs: list[tuple[str, Location]]
+    part: _Part
+    numbers: list[int]
 
 
 def load_documents(
@@ -78,49 +92,57 @@ def load_documents(
     listed = None if ids is None else sorted(set(ids))
     small = listed is not None and len(listed) < _SMALL_READ
     trees = Trees(objects) if small else Trees(objects, window=WHOLE)
-    wanted = []
-    for conversation, node in trees.documents(root, listed):
-        if isinstance(node, Problem):
-            yield node
-        else:
-            wanted.append(_Wanted(conversation, node))
-    yield from _Gathering(objects, wanted).run()
+    yield from _Gathering(objects).run(trees.documents(root, listed))
 
 
 def load_nodes(objects: Objects, nodes: Iterable[tuple[str, Node]]) -> Iterator[VaultDocument | Problem]:
     """The bytes of files of which the nodes are known, under the names given, as load_documents gives documents."""
-    yield from _Gathering(objects, [_Wanted(name, node) for name, node in nodes]).run()
+    yield from _Gathering(objects).run(nodes)
 
 
 class _Gathering:
     """Fetches the blobs of many documents, pack by pack, and gives each document when its last piece came."""
 
-    def __init__(self, objects: Objects, wanted: list[_Wanted]) -> None:
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._wanted = wanted
-        self._users: dict[str, list[_Wanted]] = defaultdict(list)
+        self._parts: dict[str, _Part] = {}
         self._late: list[_Wanted] = []
         self._held = 0
 
-    def run(self) -> Iterator[VaultDocument | Problem]:
-        whole = []
-        for document in self._wanted:
-            if any(self._place(piece) is None for piece in document.content):
-                yield _damaged(document, "A part of it is missing from the vault.")
-            else:
-                whole.append(document)
-        for document in whole:
-            if not document.content:
-                yield _document(document, b"")
-            for piece in document.pieces:
-                self._users[piece].append(document)
-        self._wanted = []
-        for span, data in _ahead(self._objects.pool(1), self._spans(), self._fetch):
-            for piece, place in span.blobs:
-                at = place.offset - span.start
-                yield from self._came(piece, span.pack, place.size, data[at : at + place.length])
+    def run(self, children: Iterable[Child]) -> Iterator[VaultDocument | Problem]:
+        for name, node in children:
+            if isinstance(node, Problem):
+                yield node
+            elif not node.content:
+                yield VaultDocument(name, _time(node), b"")
+            elif not self._want(name, _time(node), node.content):
+                yield _damaged(name, "A part of it is missing from the vault.")
+        for span, coming in _ahead(self._objects.pool(1), self._spans(), self._fetch):
+            data = coming.result()
+            del coming
+            for number in span.numbers:
+                at, length = span.part.offsets[number] - span.start, span.part.lengths[number]
+                yield from self._came(span, number, data[at : at + length])
+            del data  # before the one after the next is fetched
         for document in self._late:
             yield self._one_by_one(document)
+
+    def _want(self, name: str, time: str, content: list[str]) -> bool:
+        """Note where the pieces of a document lie. False when one of them is nowhere."""
+        places = [(piece, self._place(piece)) for piece in dict.fromkeys(content)]
+        if not all(place for _, place in places):
+            return False
+        several = _Wanted(name, time, content) if len(content) > 1 else None
+        for piece, place in places:
+            assert place is not None
+            use = (several, piece) if several else bytes.fromhex(piece) + f"{name} {time}".encode()
+            self._part(self._objects.index.pack_name(place.pack)).add(place, use)
+        return True
+
+    def _part(self, pack: str) -> _Part:
+        if pack not in self._parts:
+            self._parts[pack] = _Part(array("I"), array("I"), array("I"), [])
+        return self._parts[pack]
 
     def _place(self, piece: str) -> Location | None:
         try:
@@ -129,22 +151,17 @@ class _Gathering:
             return None
 
     def _spans(self) -> Iterator[_Span]:
-        by_pack: dict[int, list[tuple[str, Location]]] = defaultdict(list)
-        for piece in self._users:
-            place = self._place(piece)
-            if place is not None:
-                by_pack[place.pack].append((piece, place))
-        named = [(self._objects.index.pack_name(pack), blobs) for pack, blobs in by_pack.items()]
-        for name, blobs in named:
-            blobs.sort(key=lambda blob: blob[1].offset)
+        while self._parts:
+            name = next(iter(self._parts))
+            part = self._parts.pop(name)
             span: _Span | None = None
-            for piece, place in blobs:
-                end = place.offset + place.length
-                if span is None or place.offset - span.end > GAP or end - span.start > MAX_OBJECT:
+            for number in sorted(range(len(part.uses)), key=part.offsets.__getitem__):
+                start, end = part.offsets[number], part.offsets[number] + part.lengths[number]
+                if span is None or start - span.end > GAP or end - span.start > MAX_OBJECT:
                     if span is not None:
                         yield span
-                    span = _Span(name, place.offset, end, [])
-                span.blobs.append((piece, place))
+                    span = _Span(name, start, end, part, [])
+                span.numbers.append(number)
                 span.end = max(span.end, end)
             if span is not None:
                 yield span
@@ -155,76 +172,76 @@ class _Gathering:
         except Damaged:
             return b""  # every blob of it will be found to be cut short
 
-    def _came(self, piece: str, pack: str, size: int, sealed: bytes) -> Iterator[VaultDocument | Problem]:
-        opened: bytes | Problem | None = None
-        for document in self._users[piece]:
-            if len(document.content) == 1:
-                opened = opened if opened is not None else self._open(piece, pack, size, sealed, document)
-                yield _document(document, opened) if isinstance(opened, bytes) else _damaged(document, opened.what)
-            elif not document.late:
-                yield from self._hold(document, piece, sealed)
+    def _came(self, span: _Span, number: int, sealed: bytes) -> Iterator[VaultDocument | Problem]:
+        use, size = span.part.uses[number], span.part.sizes[number]
+        if isinstance(use, bytes):
+            name, _, time = use[32:].decode().rpartition(" ")
+            opened = self._open(use[:32], span.pack, size, sealed)
+            yield _damaged(name, opened.what) if isinstance(opened, Damaged) else VaultDocument(name, time, opened)
+        elif not use[0].late:
+            yield from self._hold(*use, span.pack, size, sealed)
 
-    def _open(self, piece: str, pack: str, size: int, sealed: bytes, document: _Wanted) -> bytes | Problem:
+    def _open(self, blob_id: bytes, pack: str, size: int, sealed: bytes) -> bytes | Damaged:
         try:
-            return open_blob(self._objects.seal, sealed, blob_id=bytes.fromhex(piece), size=size)
+            return open_blob(self._objects.seal, sealed, blob_id=blob_id, size=size)
         except Damaged as error:
             with contextlib.suppress(Damaged):
-                return self._objects.read_elsewhere("data", bytes.fromhex(piece), damaged=pack)
-            return _damaged(document, error.what)
+                return self._objects.read_elsewhere("data", blob_id, damaged=pack)
+            return error
 
-    def _hold(self, document: _Wanted, piece: str, sealed: bytes) -> Iterator[VaultDocument | Problem]:
-        document.parts = document.parts or {}
-        document.parts[piece] = sealed
+    def _hold(
+        self, document: _Wanted, piece: str, pack: str, size: int, sealed: bytes
+    ) -> Iterator[VaultDocument | Problem]:
+        document.parts[piece] = (sealed, size, pack)
         self._held += len(sealed)
-        if len(document.parts) == len(document.pieces):
+        if len(document.parts) == len(set(document.content)):
             self._held -= document.held
             yield self._join(document)
         elif self._held > _HELD:  # too many pieces wait for others: this one is fetched by itself, at the end
             self._held -= document.held
-            document.parts = None
+            document.parts = {}
             document.late = True
             self._late.append(document)
 
     def _join(self, document: _Wanted) -> VaultDocument | Problem:
         parts = []
-        held, document.parts = document.parts or {}, None
+        held, document.parts = document.parts, {}
         for piece in document.content:
-            place = self._place(piece)
-            pack = self._objects.index.pack_name(place.pack) if place else ""
-            opened = self._open(piece, pack, place.size, held[piece], document) if place else b""
-            if isinstance(opened, Problem):
-                return opened
+            sealed, size, pack = held[piece]
+            opened = self._open(bytes.fromhex(piece), pack, size, sealed)
+            if isinstance(opened, Damaged):
+                return _damaged(document.id, opened.what)
             parts.append(opened)
-        return _document(document, b"".join(parts))
+        return VaultDocument(document.id, document.time, b"".join(parts))
 
     def _one_by_one(self, document: _Wanted) -> VaultDocument | Problem:
         try:
             pieces = [self._objects.read_blob("data", bytes.fromhex(p)) for p in document.content]
         except Damaged as error:
-            return _damaged(document, error.what)
-        return _document(document, b"".join(pieces))
+            return _damaged(document.id, error.what)
+        return VaultDocument(document.id, document.time, b"".join(pieces))
 
 
-def _document(document: _Wanted, data: bytes) -> VaultDocument:
-    return VaultDocument(document.id, document.time, data)
+def _time(node: Node) -> str:
+    return "" if node.mtime == NO_TIME else node.mtime
 
 
-def _damaged(document: _Wanted, what: str) -> Problem:
-    return Problem(f"conversation {document.id}", what)
+def _damaged(conversation: str, what: str) -> Problem:
+    return Problem(f"conversation {conversation}", what)
 
 
-def _ahead(pool: Executor, spans: Iterable[_Span], fetch: Callable[[_Span], bytes]) -> Iterator[tuple[_Span, bytes]]:
-    """Each span with its bytes; the next is fetched while one is worked on."""
+def _ahead(
+    pool: Executor, spans: Iterable[_Span], fetch: Callable[[_Span], bytes]
+) -> Iterator[tuple[_Span, Future[bytes]]]:
+    """Each span with its bytes to come; the next is fetched while one is worked on."""
     with pool:
         waiting: deque[tuple[_Span, Future[bytes]]] = deque()
         for span in spans:
             waiting.append((span, pool.submit(fetch, span)))
             if len(waiting) > 1:
-                ready, future = waiting.popleft()
-                yield ready, future.result()
+                yield waiting.popleft()
         while waiting:
-            ready, future = waiting.popleft()
-            yield ready, future.result()
+            yield waiting.popleft()
 
 
 def load_attachment(objects: Objects, node: Node, *, sha256: str) -> Iterator[bytes]:

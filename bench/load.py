@@ -147,13 +147,13 @@ def main() -> int:
     pressure = Pressure()
     with tempfile.TemporaryDirectory(prefix="chatkeep-load-") as folder, Server(Path(folder)) as server:
         began = time.monotonic()
-        people = server.fill(given.people, given.conversations)
+        people = server.fill(given.people, given.conversations, written=given.written)
         filled = time.monotonic() - began
         server.serve()
         server.work()
         print(f"\n{head()}")
-        rate = given.people * given.conversations / filled
-        print(line(Row(what="conversations taken in by two processes", ours=rate, unit="/s")), flush=True)
+        print(line(Row(what=f"people, {given.conversations} conversations each", ours=len(people), unit="")))
+        print(line(Row(what="time to fill the server", ours=filled)), flush=True)
         load = Load(server, people, given.seconds, given.rate)
         busy = [f"filling: {pressure}"]
         for name in given.only:
@@ -170,6 +170,7 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--people", type=int, default=1000, metavar="N", help="default: %(default)s")
     add("--conversations", type=int, default=100, metavar="N", help="of each; default: %(default)s")
+    add("--written", type=int, default=40, metavar="N", help="the others have copies of theirs; default: %(default)s")
     add("--rate", type=float, default=50.0, metavar="R", help="pages per second; default: %(default)s")
     add("--seconds", type=float, default=60.0, metavar="S", help="for so long; default: %(default)s")
     add("--only", nargs="+", choices=list(FIGURES), default=list(FIGURES), help="groups of figures")

@@ -45,7 +45,8 @@ def main() -> None:
         user, archive_id = _person(number)
         archive = means.archive_of(archive_id)
         read = [read_native("chatgpt", value, archive.keep) for value in natives(number, given.conversations)]
-        archive.apply([conversation for loaded in read for conversation in loaded.conversations], source="load")
+        if read:
+            archive.apply([conversation for loaded in read for conversation in loaded.conversations], source="load")
         known = [entry.id for entry in archive.listing(limit=20)]
         line = {"number": number, "archive": archive_id, "cookie": _session(user), "chats": known}
         sys.stdout.write(json.dumps(line) + "\n")

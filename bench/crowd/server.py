@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from . import copies
 from .measuring import descendants
 
 HERE = Path(__file__).parent.parent
@@ -90,9 +91,21 @@ class Server:
             raise RuntimeError(f"{' '.join(arguments)}: {ran.stderr[-2000:]}")
         return ran.stdout
 
-    def fill(self, people: int, conversations: int, *, hands: int = 2) -> list[dict[str, Any]]:
-        """People with conversations, by several processes at once: who they are."""
-        share = -(-people // hands)
+    def fill(self, people: int, conversations: int, *, written: int = 0) -> list[dict[str, Any]]:
+        """People with conversations: who they are. written: so many have conversations of their own, the others copies
+        of those; 0 for all.
+        """
+        own = min(written or people, people)
+        found = self._people(0, own, conversations)
+        if own < people:
+            more = self._people(own, people, 0)
+            copies.copy(self.url, [one["archive"] for one in found], [one["archive"] for one in more])
+            found += [one | {"chats": found[place % own]["chats"]} for place, one in enumerate(more)]
+        return found
+
+    def _people(self, begin: int, end: int, conversations: int, *, hands: int = 2) -> list[dict[str, Any]]:
+        """People with conversations of their own, by several processes at once, in order."""
+        share = -(-(end - begin) // hands)
         running = [
             subprocess.Popen(
                 [
@@ -102,7 +115,7 @@ class Server:
                     "--first",
                     str(first),
                     "--people",
-                    str(min(share, people - first)),
+                    str(min(share, end - first)),
                     "--conversations",
                     str(conversations),
                 ],
@@ -110,7 +123,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for first in range(0, people, share)
+            for first in range(begin, end, share)
         ]
         said = [process.communicate()[0] for process in running]
         if any(process.returncode for process in running):

@@ -38,6 +38,19 @@ def test_in_any_weather_nothing_is_lost_and_nothing_comes_back(part: int) -> Non
     assert wrong == {}
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        1_001_673,  # a pack that went while it was still listed was told as trouble
+        1_004_062,  # the same
+        1_001_840,  # a pack that no index had named was named by the collection that deleted it
+        1_004_650,  # the same
+    ],
+)
+def test_what_went_wrong_once_goes_right(seed: int) -> None:
+    judged(seed, weather=STORM if seed % 10 == 0 else None)
+
+
 def test_another_seed_goes_another_way() -> None:
     assert len({Run(seed).judged() for seed in range(5)}) == 5
 

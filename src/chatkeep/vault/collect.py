@@ -197,7 +197,8 @@ class Collection:
             return
         old = [name for name in self._names if name in small or any(p.hex() in wrong for p in objects.packs_of[name])]
         kept = dict.fromkeys(pack.hex() for name in old for pack in objects.packs_of[name] if pack.hex() not in wrong)
-        packs = [Pack(name, b"", self._blobs(name)) for name in kept] + objects.unindexed + copied.packs
+        found = [pack for pack in objects.unindexed if pack.id not in gone]  # what goes now is named by nothing
+        packs = [Pack(name, b"", self._blobs(name)) for name in kept] + found + copied.packs
         self._lock.renew()
         new = [objects.put_index_object(value) for value in self._index_objects(packs, gone)]
         objects.unindexed = []

@@ -321,7 +321,9 @@ class Objects:
             if is_name(name) and name not in known:
                 try:
                     blobs = self._header(stored.name, stored.size)
-                except (Damaged, NotFound) as error:
+                except NotFound:  # it went, and the listing does not know yet; a blob that is nowhere is told of itself
+                    continue
+                except Damaged as error:
                     self._trouble(stored.name, error.what)
                     continue
                 self.index.add(indexes.to_columns([(name, blobs)]))

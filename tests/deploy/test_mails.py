@@ -157,3 +157,7 @@ def test_who_was_invited_without_an_address_proves_it(server: tuple[Mailbox, int
     [mail] = mails.to(email)
     assert mine.post(link_in(mail)).status_code == 302
     assert signs_in(port, email, PASSWORD)
+
+
+def test_the_page_for_a_new_password_offers_to_send_a_link(server: tuple[Mailbox, int, str]) -> None:
+    assert "Send the link" in Browser(server[1]).get("/account/password/reset/").text

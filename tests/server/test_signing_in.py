@@ -154,3 +154,9 @@ def test_what_is_done_is_in_the_log_and_names_nobody(alice: tuple[User, Client])
     lines = Audit.objects.values_list("actor", "what")
     assert (user.mark, "user.signed-in") in lines
     assert "example.org" not in str(list(Audit.objects.values()))
+
+
+def test_without_mail_nobody_waits_for_a_link_to_a_new_password(browser: Browser) -> None:
+    page = browser().get("/account/password/reset/").content.decode()
+    assert "This server sends no mail." in page
+    assert "<form" not in page.split("<h1>")[1]

@@ -26,10 +26,13 @@ _WIDE = frozenset({"export"})  # left to the page "More" where the screen is nar
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`rail`, the places of the navigation, and `activity`: the open jobs, for the pill on every page."""
+    """`rail`, the places of the navigation, and `activity`: the open jobs, for the pill on every page.
+
+    Before anybody is signed in: whether this server sends mail.
+    """
     archive = getattr(request, "archive_id", "")
     if not archive:
-        return {}
+        return {"sends_mail": bool(CHATKEEP.smtp_url)}
     here = request.path
     places = [
         {

@@ -15,6 +15,7 @@ from chatkeep.connections.models import Connection
 from chatkeep.selection import Selection
 from chatkeep.watching.findings import Finding, findings
 from chatkeep.web import held
+from chatkeep.web.configuration import CHATKEEP
 
 OLD = timedelta(days=7)
 
@@ -55,16 +56,20 @@ def _state(places: list[Connection]) -> dict[str, Any]:
         if sign_in.state == "ending":
             return _reconnect("warn", f"The sign-in of {place.name} will need you", place, sign_in)
     if not places:
-        text = "They are on this machine only. If it is lost, they are lost."
+        text = f"They are on this {_here()} only. If it is lost, they are lost."
         return {"mood": "warn", "title": "Your chats have no backup yet", "text": text, "do": "Set up a backup"}
     if not backed_up:
         text = "A place is connected, but nothing was backed up to it."
         return {"mood": "warn", "title": "The first backup is still to be made", "text": text, "do": "Back up"}
     if timezone.now() - max(backed_up) > OLD:
-        text = "What came since then is on this machine only."
+        text = f"What came since then is on this {_here()} only."
         return {"mood": "warn", "title": "The last backup is more than a week old", "text": text, "do": "Back up"}
     text = "The last backup was read back and compared."
     return {"mood": "good", "title": "Your chats are backed up", "text": text, "do": "Backups"}
+
+
+def _here() -> str:
+    return "server" if CHATKEEP.is_server else "machine"
 
 
 def _says(state: dict[str, Any], finding: Finding) -> bool:

@@ -12,6 +12,7 @@ from chatkeep.people import audit
 from chatkeep.people.roles import operators_only
 from chatkeep.watching import service
 from chatkeep.watching.goals import goals
+from chatkeep.web import held
 from chatkeep.web.configuration import CHATKEEP
 
 
@@ -51,7 +52,7 @@ def say(request: HttpRequest) -> HttpResponseBase:
     else:
         fields = [given.get(name, "") for name in ("title", "part", "severity", "text")]
         incident, what = service.begin(*fields), "incident.begun"
-    audit.note(str(request.user.pk), what, about=f"incident {incident.pk}")
+    audit.note(held.actor(request), what, about=f"incident {incident.pk}")
     return redirect("operator-status")
 
 

@@ -62,8 +62,7 @@
     if (!window.PublicKeyCredential) continue;
     form.hidden = false;
     form.addEventListener("submit", async (event) => {
-      if (form.elements.credential.value) return;
-      event.preventDefault();
+      event.preventDefault(); // form.submit() below comes by here no more
       const trouble = form.querySelector("[role=alert]");
       trouble.hidden = true;
       try {

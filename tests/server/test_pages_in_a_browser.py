@@ -247,12 +247,9 @@ def test_a_passkey_of_the_browser_is_added_and_signs_in_without_a_password(
     ana.get_by_label("Name").fill("This machine")
     ana.locator("input[type=checkbox]").check()
     ana.locator("main form button").last.click()
-    time.sleep(6)
-    print("AT", ana.url, ana.locator("main").inner_text())
     ana.wait_for_url(re.compile("2fa/(?!webauthn/add)"))
     kept = session.send("WebAuthn.getCredentials", {"authenticatorId": made["authenticatorId"]})["credentials"]
     assert [one["rpId"] for one in kept] == ["localhost"]
-    print("AT", ana.url)
     ana.context.clear_cookies()
     ana.goto("/settings/")
     assert "/account/login/" in ana.url

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from chatkeep import exact
 from chatkeep.exporters import Customisation, preview
 from chatkeep.exporters.markdown import MARKDOWN
 from chatkeep.model import Edit
@@ -38,10 +39,11 @@ def front_matter(text: str) -> dict[str, object]:
 
 
 @given(st.text(max_size=30))
+@example("\ufdd0")  # the mark of what a text cannot hold (`exact`), which people never see
 def test_front_matter_says_any_title_on_one_line_of_signs_that_yaml_takes(title: str) -> None:
     renamed = msgspec.structs.replace(museum.group(), user={"title": Edit(stamp=(1, "d"), value=title)}, title="")
     text = preview(renamed, MARKDOWN, Customisation())
-    assert front_matter(text)["title"] == (title or "Untitled")
+    assert front_matter(text)["title"] == (exact.readable(title) or "Untitled")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]", text.split("---\n")[1])
 
 

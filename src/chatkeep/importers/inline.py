@@ -6,9 +6,11 @@ import base64
 import binascii
 import io
 import re
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from chatkeep.importers import Keep, Kept
+from chatkeep import exact
+from chatkeep.importers import Keep, Kept, media
 
 _HEAD = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE | re.ASCII)
 
@@ -29,3 +31,16 @@ def kept(url: str, keep: Keep) -> tuple[Kept, str] | None:
     except (binascii.Error, ValueError):
         return None
     return (keep(io.BytesIO(data)), (head[1] or "").lower()) if data else None
+
+
+def attached(address: Any, keep: Keep, *, name: str, declared: str, size: int | None) -> dict[str, Any]:
+    """What a part says of a file by its address: its hash where the bytes lie in that, else that it is missing.
+
+    declared: its media type, as the export says. size: as the export says [bytes].
+    """
+    found = kept(exact.unmark(address), keep) if type(address) is str and is_data(address) else None
+    if found is None:
+        return {"missing": True, "size": size, "media_type": media.media_type(b"", name=name, declared=declared)}
+    file, said = found
+    media_type = media.media_type(file.head, name=name, declared=declared or said)
+    return {"sha256": file.sha256, "size": file.size, "media_type": media_type}

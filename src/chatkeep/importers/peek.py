@@ -113,6 +113,16 @@ def _closed(start: str) -> str:
     return start[:good] + closing
 
 
+def listed(value: Any, inside: str = "") -> list[Any]:
+    """The first twenty things that the beginning of a file lists; what lists nothing is itself the one thing.
+
+    inside: the name under which an object at the top may have the list.
+    """
+    inner = value.get(inside) if inside and isinstance(value, dict) else None
+    things = value if isinstance(value, list) else inner if isinstance(inner, list) else [value]
+    return things[:20]
+
+
 def keys(value: Any) -> frozenset[str]:
     """The keys of an object; none of anything else."""
     return frozenset(value) if isinstance(value, dict) else frozenset()

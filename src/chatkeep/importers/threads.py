@@ -26,7 +26,10 @@ def parents(named: Mapping[str, str], children: Mapping[str, Sequence[str]]) -> 
 def cut_cycles(above: dict[str, str]) -> None:
     """Make a root of one message of each cycle. above: the parent of each message, "" for roots."""
     known: set[str] = {""}
-    for start in above:
+    for start, parent in above.items():
+        if parent in known and start not in known:  # as exports are written, parents come first
+            known.add(start)
+            continue
         path: set[str] = set()
         own = start
         while own not in known:

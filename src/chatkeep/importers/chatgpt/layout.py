@@ -120,10 +120,7 @@ def _conversations(source: Source) -> tuple[list[Member], bool]:
 
 def holds_conversations(_member: Member, value: Any) -> bool:
     """Whether the beginning of a JSON file is a list of ChatGPT conversations, or one of them."""
-    if isinstance(value, dict) and isinstance(inner := value.get("conversations"), list):
-        value = inner
-    items = value if isinstance(value, list) else [value]
-    return any(_is_conversation(item) for item in items[:20])
+    return any(_is_conversation(item) for item in peek.listed(value, "conversations"))
 
 
 def _is_conversation(item: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatkeep.importers.fields import Json
+from chatkeep.importers.threads import cut_cycles
 
 
 def parents(nodes: dict[str, Json]) -> dict[str, str]:
@@ -18,7 +19,7 @@ def parents(nodes: dict[str, Json]) -> dict[str, str]:
     orphans = [key for key, parent in above.items() if not parent]
     if len(orphans) > 1:
         _take_from_children(nodes, above, orphans)
-    _cut_cycles(above)
+    cut_cycles(above)
     return above
 
 
@@ -36,23 +37,6 @@ def _take_from_children(nodes: dict[str, Json], above: dict[str, str], orphans: 
             if type(child) is str and child in waiting and child != key:
                 above[child] = key
                 waiting.discard(child)
-
-
-def _cut_cycles(above: dict[str, str]) -> None:
-    known: set[str] = {""}
-    for start, parent in above.items():
-        if parent in known and start not in known:  # as exports are written, parents come first
-            known.add(start)
-            continue
-        path: set[str] = set()
-        key = start
-        while key not in known:
-            if key in path:
-                above[key] = ""
-                break
-            path.add(key)
-            key = above[key]
-        known |= path
 
 
 def nearest(above: dict[str, str], has_message: set[str]) -> dict[str, str]:

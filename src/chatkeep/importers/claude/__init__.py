@@ -63,9 +63,7 @@ class Claude:
 
 def _kind(member: Member, value: Any) -> str:
     """What the beginning of a file says it holds; "" when it is not Claude's."""
-    inner = value.get("conversations") if isinstance(value, dict) else None
-    items = value if isinstance(value, list) else inner if isinstance(inner, list) else [value]
-    for item in items[:20]:
+    for item in peek.listed(value, "conversations"):
         names = peek.keys(item)
         if "chat_messages" in names and ("uuid" in names or _has_sender(item["chat_messages"])):
             return "conversations"
@@ -98,8 +96,7 @@ def _is_beside(source: Source, member: Member) -> bool:
     if not _OURS.fullmatch(member.base):
         return False
     value = peek.beginning(peek.text(peek.head(source, member)))
-    items = value if isinstance(value, list) else [value]
-    return not any(peek.keys(item) & {"mapping", "current_node", "inserted_at"} for item in items)
+    return not any(peek.keys(item) & {"mapping", "current_node", "inserted_at"} for item in peek.listed(value))
 
 
 def explain(source: Source) -> str:

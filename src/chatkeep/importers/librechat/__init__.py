@@ -72,8 +72,7 @@ class _Joined(io.RawIOBase):
 
 def _holds_conversations(_member: Member, value: Any) -> bool:
     """Whether the beginning of a JSON file is a conversation, or a list of them."""
-    items = value if isinstance(value, list) else [value]
-    return any(_is_conversation(item) for item in items[:20])
+    return any(_is_conversation(item) for item in peek.listed(value))
 
 
 def _is_conversation(item: Any) -> bool:

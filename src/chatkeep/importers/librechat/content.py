@@ -214,19 +214,13 @@ def _file(item: Json, saying: Saying, *, kind: str = "") -> Part:
     declared = item.get("type")
     declared = take_text(item, "type") if type(declared) is str and "/" in declared else ""
     size, text, path = take_whole(item, "bytes"), take_text(item, "text"), item.get("filepath")
-    found = inline.kept(exact.unmark(path), saying.keep) if type(path) is str and inline.is_data(path) else None
-    if found is not None:
-        kept, said = found
-        media_type = media.media_type(kept.head, name=name, declared=declared or said)
-        fields: dict[str, Any] = {"sha256": kept.sha256, "size": kept.size}
+    called = name or (path if type(path) is str and not inline.is_data(path) else "")
+    fields = inline.attached(path, saying.keep, name=called, declared=declared, size=size)
+    if "sha256" in fields:
         del item["filepath"]
-    else:
-        media_type = media.media_type(b"", name=name or (path if type(path) is str else ""), declared=declared)
-        fields = {"missing": True, "size": size}
     return Part(
         type="attachment",
-        kind=kind or media.kind(media_type),
-        media_type=media_type,
+        kind=kind or media.kind(fields["media_type"]),
         name=name,
         source_id=source_id,
         transcript=text,

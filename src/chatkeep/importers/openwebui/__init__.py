@@ -43,10 +43,7 @@ class OpenWebUI:
 
 def _holds_chats(_member: Member, value: Any) -> bool:
     """Whether the beginning of a JSON file is a list of chats, or one of them."""
-    if isinstance(value, dict) and isinstance(inner := value.get("chats"), list):
-        value = inner
-    items = value if isinstance(value, list) else [value]
-    return any(_is_chat(item) for item in items[:20])
+    return any(_is_chat(item) for item in peek.listed(value, "chats"))
 
 
 def _is_chat(item: Any) -> bool:

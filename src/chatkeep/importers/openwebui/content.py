@@ -406,21 +406,14 @@ def _file(item: Json, saying: Saying) -> Part:
             del box[key]
     if kind in ("file", "image"):
         del item["type"]
-    found = inline.kept(exact.unmark(url), saying.keep) if type(url) is str and inline.is_data(url) else None
-    if found is not None:
-        kept, said = found
-        media_type = media.media_type(kept.head, name=name, declared=declared or said)
-        fields: dict[str, Any] = {"sha256": kept.sha256, "size": kept.size}
+    fields = inline.attached(url, saying.keep, name=name, declared=declared, size=size)
+    if "sha256" in fields:
         del item["url"]
-    else:
-        media_type = media.media_type(b"", name=name, declared=declared)
-        fields = {"missing": True, "size": size}
-        if not source_id and type(url) is str and not inline.is_data(url):
-            source_id = url.rstrip("/").removesuffix("/content").rpartition("/")[2]
+    elif not source_id and type(url) is str and not inline.is_data(url):
+        source_id = url.rstrip("/").removesuffix("/content").rpartition("/")[2]
     return Part(
         type="attachment",
-        kind="image" if kind == "image" else media.kind(media_type),
-        media_type=media_type,
+        kind="image" if kind == "image" else media.kind(fields["media_type"]),
         name=name,
         source_id=source_id,
         transcript=transcript,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from pathlib import Path
 
@@ -288,3 +289,14 @@ def test_a_record_that_comes_again_much_later_in_one_export_is_known_from_the_ta
     assert (intake.receipt.added, intake.receipt.unchanged) == (12, 12)
     archive.undo(intake.receipt.id)
     assert archive.count() == 0
+
+
+def test_conversations_leave_no_cycles_since_an_import_frees_none(archive: Archive) -> None:
+    talks = [talk(f"talk {number}", ["one", "two"]) for number in range(60)]
+    with archive.take_in("export.zip", "", "chatgpt/1") as intake:
+        intake.take(Loaded(tuple(talks[:10])))
+        gc.collect()
+        for one in talks[10:]:
+            intake.take(Loaded((one,)))
+        left = gc.collect()
+    assert left < len(talks[10:])

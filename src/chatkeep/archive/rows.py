@@ -7,6 +7,7 @@ the rest: `start` and `length` say where its own canonical bytes stand in those 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -17,7 +18,7 @@ from chatkeep import alignment, exact, views
 from chatkeep.archive.codes import ATTACHED, HIDDEN, SPECIAL, TEXT, TITLE, TITLED, VISIBLE, month
 from chatkeep.archive.words import is_special
 from chatkeep.errors import Damaged
-from chatkeep.model import Conversation, Message, Part, encode, encode_message, time_key
+from chatkeep.model import Conversation, Part, encode, encode_message, time_key
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
 GONE = -1  # the parent's position when the parent is not in the document
@@ -269,17 +270,18 @@ def attachment_keys(conversation: Conversation) -> tuple[list[str], list[str]]:
     """What names the attachments of a conversation: those that are there, and those that are missing."""
     stored: list[str] = []
     missing: list[str] = []
-
-    def collect(message: Message, parts: tuple[Part, ...]) -> None:
-        for part in parts:
-            if part.type == "attachment":
-                key = part.source_id or part.sha256 or f"{message.id}/{part.name}"
-                (stored if part.sha256 else missing).append(key)
-            if part.parts:
-                collect(message, part.parts)
-
     for message in conversation.messages:
         for version in (message, *message.previous):
-            if version.parts:
-                collect(version, version.parts)
+            for part in _attachment_parts(version.parts):
+                key = part.source_id or part.sha256 or f"{version.id}/{part.name}"
+                (stored if part.sha256 else missing).append(key)
     return stored, missing
+
+
+def _attachment_parts(parts: tuple[Part, ...]) -> Iterator[Part]:
+    """Not a function within the caller: one that names itself is a cycle, which an import never frees (`haste`)."""
+    for part in parts:
+        if part.type == "attachment":
+            yield part
+        if part.parts:
+            yield from _attachment_parts(part.parts)

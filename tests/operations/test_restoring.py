@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.operations.conftest import Machine
 from chatkeep import operations, views
 from chatkeep.errors import NotFound, WrongUse
 from chatkeep.operations import Cancelled, Step
+from chatkeep.operations.restoring import attachments_of
+from chatkeep.testing import museum
 
 
 def _id(machine: Machine, title: str) -> str:
@@ -231,3 +234,12 @@ def test_a_deleted_conversation_comes_back_by_a_restore(machine: Machine) -> Non
     report = machine.restore(conversations=[boats])
     assert (report.restored, report.problems) == (1, [])
     assert machine.archive.document(boats) == before
+
+
+def test_asking_documents_for_their_attachments_leaves_no_cycles_since_a_restore_frees_none() -> None:
+    conversation = museum.museum()
+    assert attachments_of(conversation)
+    gc.collect()
+    for _ in range(50):
+        attachments_of(conversation)
+    assert gc.collect() < 50

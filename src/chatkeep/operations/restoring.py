@@ -325,22 +325,21 @@ def _change(present: Conversation | None, shall: Conversation) -> Change:
 
 def attachments_of(conversation: Conversation) -> set[str]:
     """The hashes of all attachments that a document names, also in other versions of messages."""
-    found: set[str] = set()
+    return {sha256 for message in conversation.messages for sha256 in _of_message(message)}
 
-    def of_parts(parts: tuple[Part, ...]) -> None:
-        for part in parts:
-            if part.sha256:
-                found.add(part.sha256)
-            of_parts(part.parts)
 
-    def of_message(message: Message) -> None:
-        of_parts(message.parts)
-        for version in message.previous:
-            of_message(version)
+# Not functions within the one above: those that name themselves are cycles, which a restore of many frees at its end.
+def _of_message(message: Message) -> Iterator[str]:
+    yield from _of_parts(message.parts)
+    for version in message.previous:
+        yield from _of_message(version)
 
-    for message in conversation.messages:
-        of_message(message)
-    return found
+
+def _of_parts(parts: tuple[Part, ...]) -> Iterator[str]:
+    for part in parts:
+        if part.sha256:
+            yield part.sha256
+        yield from _of_parts(part.parts)
 
 
 class _Pieces(io.RawIOBase):

@@ -6,7 +6,9 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,14 @@ from allauth.mfa.models import Authenticator as Kept
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.test import Client
 
+from archive.talks import take, talk
 from chatkeep import example
+from chatkeep.connections import connecting
+from chatkeep.connections.models import Connection
 from chatkeep.errors import NotFound
 from chatkeep.operations import import_from
 from chatkeep.people.belonging import archives_of
-from chatkeep.people.models import User
+from chatkeep.people.models import Invitation, User
 from chatkeep.web import held
 from server.authenticator import Authenticator
 from server.conftest import PASSWORD, Somebody
@@ -178,6 +183,65 @@ def test_deleting_asks_who_it_is_once_more_and_the_trash_does_not(
     assert mine.post("/chats/together", {"do": "delete", "id": [first], "sure": "1"}).status_code == 302
     with pytest.raises(NotFound):
         archive.listed(first)
+
+
+def test_what_came_back_is_deleted_again_with_the_same_question_and_nothing_else_is(
+    alice: tuple[User, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, mine = alice
+    archive = held.means().archive_of(archives_of(user)[0])
+    take(archive, talk("garden", ["peas"]), talk("sea", ["boats"]))
+    other, came_back = talk("garden").id, talk("sea").id
+    archive.delete([came_back])
+    with archive.joining() as joining:
+        joining.take(talk("sea", ["boats", "waves"]))
+        joining.finish(cursors={}, most=0)
+    assert mine.post("/differences/settle", {"do": "delete", "id": other}).status_code == 404
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 700)
+    asked = mine.post("/differences/settle", {"do": "delete", "id": came_back})
+    assert asked.headers["Location"].startswith("/account/reauthenticate/?next=")
+    assert {one.id for one in archive.listing()} == {other, came_back}
+    prove(mine)
+    assert mine.post("/differences/settle", {"do": "delete", "id": came_back}).headers["Location"] == "/differences/"
+    assert [one.id for one in archive.listing()] == [other]
+
+
+def test_letting_go_of_a_place_asks_who_it_is_once_more(
+    alice: tuple[User, Client], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    user, mine = alice
+    id = archives_of(user)[0]
+    here = replace(held.means().installation_of(id), shared=False)  # a folder stands for a cloud
+    name = connecting.connect("folder", {"path": str(tmp_path / "stick")}, installation=here, name="stick").name
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 700)
+    asked = mine.post(f"/backups/{name}/do", {"do": "disconnect"})
+    assert asked.headers["Location"].startswith("/account/reauthenticate/?next=")
+    assert Connection.objects.filter(archive=id).exists()
+    prove(mine)
+    assert mine.post(f"/backups/{name}/do", {"do": "disconnect"}).status_code == 200
+    assert not Connection.objects.filter(archive=id).exists()
+
+
+def test_operators_are_asked_before_they_change_accounts_or_give_a_role(
+    olivia: tuple[User, Client], somebody: Somebody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, hers = olivia
+    user, _ = somebody("alice")
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 700)
+    change, role = f"/operator/people/{user.pk}/change", {"do": "save", "role": "operator"}
+    for path, form in ((change, role), ("/operator/people/invite", {"role": "auditor"})):
+        assert hers.post(path, form).headers["Location"].startswith("/account/reauthenticate/?next=")
+    user.refresh_from_db()
+    assert user.role == "member"
+    assert not Invitation.objects.exists()
+    assert hers.post("/operator/people/invite", {"role": "member"}).status_code == 200
+    prove(hers)
+    assert hers.post(change, role).headers["Location"] == f"/operator/people/{user.pk}/"
+    user.refresh_from_db()
+    assert user.role == "operator"
 
 
 def test_other_sites_are_not_gone_back_to(somebody: Somebody, monkeypatch: pytest.MonkeyPatch) -> None:

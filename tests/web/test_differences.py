@@ -59,14 +59,27 @@ def test_both_versions_are_shown_as_text_and_one_is_chosen(keeper: Client, archi
     assert archive.conflicts() == []
 
 
-def test_a_conversation_that_came_back_is_kept_or_deleted_again(keeper: Client, archive: Archive) -> None:
+def test_a_conversation_that_came_back_is_kept(keeper: Client, archive: Archive) -> None:
     _marked(archive)
     assert "About sea" in _page(keeper, "/differences/")
     keeper.post("/differences/settle", {"id": talk("sea").id, "do": "keep"})
     assert archive.conflicts() == []
     assert archive.count() == 1
+
+
+def test_a_conversation_that_came_back_is_deleted_again_and_no_other_one_is(keeper: Client, archive: Archive) -> None:
+    _marked(archive)
+    take(archive, talk("garden", ["peas"]))
+    assert keeper.post("/differences/settle", {"id": talk("garden").id, "do": "delete"}).status_code == 404
     keeper.post("/differences/settle", {"id": talk("sea").id, "do": "delete"})
-    assert archive.count() == 0
+    assert [one.id for one in archive.listing()] == [talk("garden").id]
+
+
+def test_what_was_kept_is_not_deleted_by_a_page_that_is_still_open(keeper: Client, archive: Archive) -> None:
+    _marked(archive)
+    keeper.post("/differences/settle", {"id": talk("sea").id, "do": "keep"})
+    assert keeper.post("/differences/settle", {"id": talk("sea").id, "do": "delete"}).status_code == 404
+    assert archive.count() == 1
 
 
 def test_what_makes_no_sense_is_refused(keeper: Client, archive: Archive) -> None:

@@ -22,6 +22,7 @@ from chatkeep.jobs.models import OPEN, Job, Schedule
 from chatkeep.web import held
 from chatkeep.web.pages.exporting import FORMATS, new_zip
 from chatkeep.web.runs import Shown, latest, title_of
+from chatkeep.web.stepping_up import stepped_up
 
 
 @require_GET
@@ -110,12 +111,15 @@ def do(request: HttpRequest, name: str) -> HttpResponseBase:
     if doing == "test":
         return render(request, "pages/tested.html", {"tested": looking.test(connection, held.installation(request))})
     if doing == "disconnect":
-        return render(
-            request,
-            "pages/disconnected.html",
-            {"what": connecting.disconnect(connection, held.installation(request)).what},
-        )
+        return _disconnect(request, connection)
     raise WrongUse("That cannot be done with a place.")
+
+
+@stepped_up
+def _disconnect(request: HttpRequest, connection: Connection) -> HttpResponse:
+    """The key to the vault goes too: whoever has no other one reads none of its backups again."""
+    left = connecting.disconnect(connection, held.installation(request))
+    return render(request, "pages/disconnected.html", {"what": left.what})
 
 
 @require_GET

@@ -6,8 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from chatkeep.errors import WrongUse
+from chatkeep.errors import NotFound, WrongUse
 from chatkeep.web.held import archive
+from chatkeep.web.stepping_up import stepped_up
 
 
 @require_GET
@@ -34,7 +35,17 @@ def settle(request: HttpRequest) -> HttpResponseBase:
     elif doing == "undo":
         archive(request).unsettle(id, message)
     elif doing == "delete":
-        archive(request).delete([id])
+        return _delete(request)
     else:
         raise WrongUse("That cannot be done with what differs.")
+    return redirect("conflicts")
+
+
+@stepped_up
+def _delete(request: HttpRequest) -> HttpResponseBase:
+    """Delete what came back, and nothing else: other conversations are deleted where that is asked first."""
+    id = request.POST.get("id", "")
+    if id not in {one.id for one in archive(request).conflicts() if one.kind == "returned"}:
+        raise NotFound("No such conversation came back.", hint="Look at what differs now; it may be settled.")
+    archive(request).delete([id])
     return redirect("conflicts")

@@ -21,6 +21,7 @@ from chatkeep.people.models import Audit, Role, User
 from chatkeep.people.roles import may, operators_only
 from chatkeep.web import held
 from chatkeep.web.configuration import CHATKEEP
+from chatkeep.web.stepping_up import stepped_up
 
 PAGE = 50
 _COHORT = re.compile("[a-z0-9-]{1,40}")
@@ -51,8 +52,13 @@ def _people(request: HttpRequest, **more: Any) -> HttpResponse:
 
 @operators_only
 @require_POST
-def invite(request: HttpRequest) -> HttpResponse:
+def invite(request: HttpRequest) -> HttpResponseBase:
     """Invite somebody. The link is shown this once, and sent where an address is given and mail is set up."""
+    is_member = request.POST.get("role", Role.MEMBER) == Role.MEMBER
+    return _invited(request) if is_member else stepped_up(_invited)(request)
+
+
+def _invited(request: HttpRequest) -> HttpResponseBase:
     email, by = request.POST.get("email", "").strip(), held.person(request)
     role, cohorts = request.POST.get("role", Role.MEMBER), _cohorts(request.POST.get("cohorts", ""))
     _, token = inviting.invite(by=by, email=email, role=role, cohorts=cohorts)
@@ -90,6 +96,7 @@ def person(request: HttpRequest, id: UUID) -> HttpResponse:
 
 
 @operators_only
+@stepped_up
 @require_POST
 def change(request: HttpRequest, id: UUID) -> HttpResponseBase:
     """Change an account, disable and enable it, sign it out everywhere."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from django.test import Client
 
 from chatkeep import example
 from chatkeep.api import tokens
+from chatkeep.api.described import openapi
 from chatkeep.connections import connecting
 from chatkeep.connections.models import Connection, Consent
 from chatkeep.feedback import telling
@@ -29,6 +32,7 @@ from chatkeep.people.models import Invitation, Membership, User
 from chatkeep.rollout.models import Standing
 from chatkeep.vault import keys
 from chatkeep.web import held
+from chatkeep.web.models import new_token
 from server.conftest import PASSWORD
 from server.routes import Route, routes
 
@@ -248,6 +252,51 @@ def test_ids_in_forms_and_queries_name_nothing_of_somebody_else(
     assert now[5:7] == before[5:7]
     mine = archives_of(charlie[0])
     assert not Consent.objects.filter(archive__in=mine).exclude(reconnects="").exists()
+
+
+@pytest.mark.parametrize("path", ["/connect/folder/", "/connect/server/webdav/", "/connect/server/s3/", "/labs/"])
+def test_what_only_a_laptop_has_is_not_there(alice: tuple[User, Client], path: str) -> None:
+    """A server's people name neither its folders nor what it can reach, and its operators choose for all of them."""
+    assert alice[1].get(path).status_code == 404
+    assert alice[1].post(path, {"flag": "inbox", "on": "1"}).status_code in REFUSED
+
+
+def test_a_folder_of_the_server_is_not_connected_by_a_form_that_no_page_shows(
+    alice: tuple[User, Client], tmp_path: Path
+) -> None:
+    answer = alice[1].post("/backups/connect", {"path": str(tmp_path / "mine")})
+    assert answer.status_code == 400
+    assert "shared" in answer.content.decode()
+    assert not Connection.objects.exists()
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_link_of_a_terminal_signs_nobody_in_on_a_server(browser: Callable[[], Client]) -> None:
+    stranger = browser()
+    assert stranger.get(f"/sign-in/{new_token()}").status_code == 404
+    assert stranger.get("/settings/").headers["Location"].startswith("/account/login/")
+
+
+def test_no_operation_of_the_api_takes_the_sign_in_of_a_browser_for_a_token(
+    hers: dict[str, Any], alice: tuple[User, Client]
+) -> None:
+    """Every one asks for a token, also of somebody whose browser may see it all; else a page elsewhere could ask."""
+    _, browser = alice
+    before, asked = state(hers), 0
+    for path, methods in json.loads(openapi())["paths"].items():
+        for method in methods:
+            address = re.sub(r"{\w+}", hers["chat.name"], path)
+            answer = getattr(browser, method)(address)
+            assert answer.status_code == 401, (method, path)
+            assert CANARY not in answer.content.decode()
+            asked += 1
+    assert asked > 30
+    assert state(hers) == before
+    # The control: with a token of hers the same browser is answered.
+    token, _ = tokens.add("control", ["read"], archive=hers["archive"], user=alice[0].pk.hex)
+    found = browser.get(f"/api/v1/conversations/{hers['chat.name']}", headers={"Authorization": f"Bearer {token}"})
+    assert found.status_code == 200
+    assert CANARY in found.content.decode()
 
 
 def test_a_stranger_is_sent_to_the_sign_in_whatever_they_ask_for(

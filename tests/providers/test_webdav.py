@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import subprocess
 import threading
@@ -34,8 +35,8 @@ def _free_port() -> int:
 def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a WebDAV server of rclone, as it is without further options.
 
-    Its cache of files (--vfs-cache-mode writes, --vfs-write-back 0) shows half of an old file with half of the new one
-    to who reads while one is replaced; what that means for vaults is in docs/providers/webdav.md.
+    It sends the length of an old file with bytes of the new one to who reads while one is replaced. Its cache of files
+    (--vfs-cache-mode writes, --vfs-write-back 0) shows half of each; docs/providers/webdav.md has what that means.
     """
     folder, port = tmp_path_factory.mktemp("rclone-dav"), _free_port()
     command = ["rclone", "serve", "webdav", str(folder), "--addr", f"127.0.0.1:{port}", "--user", USER]
@@ -241,6 +242,69 @@ def test_another_range_than_was_asked_for_is_not_taken(says: tuple[_Says, WebDav
         storage.get("a", start=4, length=4)
     fake.response = Response(200, {}, b"0123456789")
     assert storage.get("a", start=4, length=4) == b"4567"
+
+
+class _Replaces:
+    """A server whose file has new bytes before it has a new head: the old length cuts the first answer short.
+
+    heads: the ETag of each answer to GET and HEAD in turn, the last one for ever.
+    """
+
+    hosts = ("dav.example",)
+
+    def __init__(self, heads: list[str], bodies: list[bytes], *, head_status: int = 200) -> None:
+        self.heads, self.bodies, self.head_status = heads, bodies, head_status
+        self.asked: list[str] = []
+
+    def answer(self, request: Request) -> Response:
+        if request.method == "PROPFIND":
+            return Response(207, {"content-type": "application/xml"}, _folder("/dav.example/x/"))
+        self.asked.append(request.method)
+        headers = {"etag": self.heads.pop(0) if len(self.heads) > 1 else self.heads[0]}
+        if request.method == "HEAD":
+            return Response(self.head_status, headers)
+        return Response(200, headers, self.bodies.pop(0) if len(self.bodies) > 1 else self.bodies[0])
+
+
+_WHOLE = b"the new one, whole"
+
+
+@pytest.mark.parametrize(
+    ("heads", "bodies", "head_status", "asked"),
+    [
+        (["old", "new"], [_WHOLE[:5], _WHOLE], 200, ["GET", "HEAD", "GET", "HEAD"]),
+        (["new"], [_WHOLE], 200, ["GET", "HEAD"]),
+        (["old", "new"], [_WHOLE], 405, ["GET", "HEAD"]),
+        ([str(i) for i in range(9)], [_WHOLE], 200, ["GET", "HEAD", "GET"]),
+    ],
+    ids=["replaced meanwhile", "at rest", "without HEAD", "a new ETag each time"],
+)
+def test_a_head_of_one_version_with_bytes_of_another_is_not_taken(
+    heads: list[str], bodies: list[bytes], head_status: int, asked: list[str]
+) -> None:
+    fake = _Replaces(heads, bodies, head_status=head_status)
+    with Front([fake]) as front:
+        storage = WebDav(f"{front.url}/dav.example/x", user=USER, password=PASSWORD)
+        assert (storage.get("a"), fake.asked) == (_WHOLE, asked)
+        storage.close()
+
+
+def test_an_object_that_is_replaced_all_the_time_is_said_and_not_guessed() -> None:
+    fake = _Replaces([str(i) for i in range(99)], [b"%d" % i for i in range(99)])
+    with Front([fake]) as front:
+        storage = WebDav(f"{front.url}/dav.example/x", user=USER, password=PASSWORD, sleep=lambda _: None)
+        with pytest.raises(Unavailable, match="again and again"):
+            storage.get("a")
+        storage.close()
+
+
+def test_an_object_called_by_its_hash_is_asked_for_once() -> None:
+    fake = _Replaces(["old", "new"], [_WHOLE])
+    with Front([fake]) as front:
+        storage = WebDav(f"{front.url}/dav.example/x", user=USER, password=PASSWORD)
+        assert storage.get(f"data/{hashlib.sha256(_WHOLE).hexdigest()}") == _WHOLE
+        assert fake.asked == ["GET"]
+        storage.close()
 
 
 def test_an_upload_that_breaks_off_leaves_nothing_to_be_seen(wsgidav_server: str, tmp_path: Path) -> None:

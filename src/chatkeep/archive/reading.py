@@ -45,8 +45,7 @@ def window(db: Database, number: int, *, leaf: str, start: int, count: int) -> W
     else:
         path = _path(db, number, leaf)
         total, places = len(path), path[start : start + count]
-    pieces = _Pieces(db, number)
-    messages = tuple(pieces.message(place) for place in places)
+    messages = tuple(_messages(db, number, places))
     return Window(
         conversation=conversation,
         participants=_participants(db, number, messages),
@@ -136,8 +135,31 @@ def _siblings(db: Database, number: int, places: list[int]) -> list[list[str]]:
     return [group if len(group := groups.get(parent, [])) > 1 else [] for parent in above]
 
 
+def _messages(db: Database, number: int, places: list[int]) -> Iterator[Message]:
+    """The messages at some places of one document."""
+    if not places:
+        return
+    pieces = _Pieces(db, number)
+    spans = {
+        place: (start, length)
+        for place, start, length in db.execute(
+            "SELECT position, start, length FROM messages WHERE document = ? "
+            f"AND position IN ({','.join('?' * len(places))})",
+            (number, *places),
+        )
+    }
+    for place in places:
+        try:
+            yield _MESSAGE.decode(pieces.read(*spans[place]))
+        except msgspec.ValidationError:
+            # A field that this version does not know: the slow way keeps it.
+            yield _whole(db, number).messages[place]
+        except msgspec.DecodeError as wrong:
+            raise Damaged("A document in the archive is damaged") from wrong
+
+
 class _Pieces:
-    """Messages of one document by their places, unpacking only the frames they stand in."""
+    """Parts of one document, unpacking only the frames they stand in."""
 
     def __init__(self, db: Database, number: int) -> None:
         self._db = db
@@ -148,18 +170,8 @@ class _Pieces:
         self._lengths = struct.unpack(f"<{len(frames[0]) // 4}I", frames[0]) if frames[0] else None
         self._frames: dict[int, bytes] = {}
 
-    def message(self, place: int) -> Message:
-        start, length = self._db.execute(
-            "SELECT start, length FROM messages WHERE document = ? AND position = ?", (self._number, place)
-        ).fetchone()
-        data = b"".join(self._slices(start, length))
-        try:
-            return _MESSAGE.decode(data)
-        except msgspec.ValidationError:
-            # A field that this version does not know: the slow way keeps it.
-            return _whole(self._db, self._number).messages[place]
-        except msgspec.DecodeError as wrong:
-            raise Damaged("A document in the archive is damaged") from wrong
+    def read(self, start: int, length: int) -> bytes:
+        return b"".join(self._slices(start, length))
 
     def _slices(self, start: int, length: int) -> Iterator[bytes]:
         for frame in range(start // FRAME, (start + length - 1) // FRAME + 1):

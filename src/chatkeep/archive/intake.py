@@ -80,8 +80,8 @@ class Intake:
         self._missing: set[str] = set()
         self._confirmed: list[tuple[str, int]] = []
         # Records of this run that may not be in the tables yet, in two generations: the older one goes as a whole.
-        self._digests: dict[bytes, Counted] = {}
-        self._older_digests: dict[bytes, Counted] = {}
+        self._digests: dict[bytes, bytes] = {}
+        self._older_digests: dict[bytes, bytes] = {}
         at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
         self._all_there = False
@@ -192,13 +192,12 @@ class Intake:
         """Whether a record of that digest was taken in before and all it gave is still here; then it is counted."""
         if not digest:
             return False
-        counted = self._digests.get(digest) or self._older_digests.get(digest)
+        recent = self._digests.get(digest) or self._older_digests.get(digest)
+        earlier, counted = (self._number, _DECODE(recent)) if recent else self._taken_before(digest)
         if counted is None:
-            earlier, counted = self._taken_before(digest)
-            if counted is None:
-                return False
-            for id in counted.conversations if earlier != self._number else ():
-                self._confirm(id, earlier)
+            return False
+        for id in counted.conversations if earlier != self._number else ():
+            self._confirm(id, earlier)
         self._count(counted)
         self._outcomes["unchanged"] += len(counted.conversations)
         self._pace()
@@ -254,10 +253,11 @@ class Intake:
             _count_messages(counted, conversation)
         self._count(counted)
         if digest and loaded.complete:
-            self._digests[digest] = counted
+            counts = _ENCODE(counted)
+            self._digests[digest] = counts
             if len(self._digests) >= _RECENT:
                 self._digests, self._older_digests = {}, self._digests
-            self._note_taken(digest, _ENCODE(counted))
+            self._note_taken(digest, counts)
         self._pace()
         return taken
 

@@ -12,10 +12,17 @@ import pytest
 from tests.cli.conftest import Command
 
 
+class Typed(StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_it_is_shown_before_it_is_written_and_is_what_was_shown(
     filled: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", StringIO("y\n"))
+    monkeypatch.setattr("sys.stdin", Typed("y\n"))
     out = tmp_path / "help.zip"
     told = filled("doctor", "--bundle", out)
     assert told.code == 0, told.err
@@ -28,9 +35,16 @@ def test_it_is_shown_before_it_is_written_and_is_what_was_shown(
 
 
 def test_whoever_says_no_has_no_file(filled: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin", Typed("n\n"))
     assert filled("doctor", "--bundle", tmp_path / "help.zip").code != 0
     assert not (tmp_path / "help.zip").exists()
+
+
+def test_a_script_is_asked_nothing(filled: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO())
+    told = filled("doctor", "--bundle", tmp_path / "help.zip")
+    assert told.code == 0, told.err
+    assert (tmp_path / "help.zip").exists()
 
 
 def test_a_file_that_is_there_stays_as_it_is(filled: Command, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from pathlib import Path
 
@@ -187,3 +188,12 @@ def test_progress_says_how_far_and_how_long() -> None:
     assert text(step, 10) == "Reading  25 %  250 MB of 1.0 GB  1,204 conversations  30 s left"
     assert text(Step("Verifying"), 10) == "Verifying"
     assert text(Step("Sending", 3, 4, "conversations"), 1) == "Sending  75 %  3 of 4 conversations"
+
+
+def test_a_link_to_an_app_that_does_not_run_says_so(chatkeep: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert chatkeep("link", "--port", port).err == ""
+    told = chatkeep("link", "--port", port)
+    assert f":{port}/" in told.out
+    assert f"chatkeep serve --port {port}" in told.err

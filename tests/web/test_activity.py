@@ -56,3 +56,10 @@ def test_a_stranger_pauses_nothing(stranger: Client) -> None:
     job = queue.enqueue("backup", "connection:a")
     stranger.post(f"/activity/{job.pk}/pause")
     assert queue.find(job.pk).state == State.WAITING
+
+
+def test_an_import_is_listed_by_the_name_of_its_file(keeper: Client) -> None:
+    queue.enqueue("import", "archive", arguments={"paths": ["/somewhere/export.zip", "/somewhere/more.json"]})
+    page = keeper.get("/activity/").content.decode()
+    assert "Import: export.zip and 1 more" in page
+    assert "somewhere" not in page

@@ -52,6 +52,6 @@ def _say(report: object) -> None:
     for note in report.notes:
         say(f"  {one_line(note)}")
     if report.problems:
-        say(f"  {count(len(report.problems), 'problem')}:")
+        say(f"  {count(len(report.problems), 'problem')}")
         say_problems(report.problems)
     say(f"Undo with: chatkeep undo {report.receipt}")

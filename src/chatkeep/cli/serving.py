@@ -116,3 +116,21 @@ def link(port: int | None, as_json: bool) -> None:
         write_json({"link": made})
     else:
         say(made)
+    if not _listens(made):
+        click.echo(
+            f"Nothing answers there now: start Chatkeep with `chatkeep serve{f' --port {port}' if port else ''}`.",
+            err=True,
+        )
+
+
+def _listens(link: str) -> bool:
+    """Whether something answers where a link leads, on this machine."""
+    import socket
+    from urllib.parse import urlsplit
+
+    place = urlsplit(link)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 80), timeout=2).close()
+    except OSError:
+        return False
+    return True

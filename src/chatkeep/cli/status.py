@@ -233,7 +233,8 @@ def _bundle(path: Path, *, as_json: bool) -> int:
     text = bundle.bundle(home=app.settings.home, now=datetime.now(UTC), counts=counts, environment=os.environ)
     if not as_json:
         write_bytes(text.encode() + b"\n")
-        click.confirm(f"Write exactly this into {path}?", default=True, abort=True, err=True)
+        if sys.stdin.isatty():
+            click.confirm(f"Write exactly this into {path}?", default=True, abort=True, err=True)
     try:
         bundle.write(text, path)
     except FileExistsError as error:

@@ -36,7 +36,7 @@ def tell(
     for value, most, name in (
         (text, LONGEST_TEXT, "What happened"),
         (contact, LONGEST_CONTACT, "The contact"),
-        (data, facts.LONGEST, "What is sent with it"),
+        (data, facts.LONGEST, "What goes with it"),
     ):
         if len(value) > most:
             raise WrongUse(f"{name} is longer than {most:,} characters.", hint="Shorten it.")

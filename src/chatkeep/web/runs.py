@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import Any
 
 from django.urls import reverse
@@ -100,6 +101,8 @@ class Shown:
     def title(self) -> str:
         """What is done, in words."""
         title = title_of(self.job.kind)
+        if names := [PurePath(path).name for path in self.arguments.get("paths", ())]:
+            title = f"{title}: {names[0]}" + (f" and {len(names) - 1} more" if names[1:] else "")
         return f"{title}: a look before" if self.report.get("dry_run") else title
 
     @property

@@ -12,6 +12,7 @@ from chatkeep.jobs import lease, queue
 from chatkeep.jobs.models import Job, State, Why
 from chatkeep.jobs.run import PausedByPerson, Run
 from chatkeep.operations.progress import Cancelled, Step
+from chatkeep.operations.reports import Change, RestoreReport
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,3 +148,27 @@ def test_an_error_is_recorded_and_passed_on() -> None:
     assert job.state == State.FAILED
     assert "ValueError" in job.what
     assert "secret text" not in job.what + job.hint + job.log
+
+
+def test_of_a_long_report_the_beginning_is_kept_and_its_counts() -> None:
+    changes = [Change(id=str(number), title="", new=True, added=1, changed=0, removed=0) for number in range(2000)]
+    report = RestoreReport(
+        snapshot="a",
+        time="2024-05-01T00:00:00Z",
+        dry_run=False,
+        expected=2000,
+        restored=2000,
+        changed=2000,
+        messages=2000,
+        attachments=0,
+        conversations=changes,
+        receipt="1",
+    )
+    job = queue.enqueue("restore", "archive")
+    run = Run(job.pk, lease.take(job))
+    run.reports(report)
+    run.succeeded()
+    kept = queue.find(job.pk).report
+    assert isinstance(kept, dict)
+    assert [one["id"] for one in kept["conversations"]] == [str(number) for number in range(1000)]
+    assert kept["changed"] == 2000

@@ -282,7 +282,9 @@ class Job(Schema):
     started_at: str | None
     ended_at: str | None
     progress: Progress
-    report: dict[str, Any] | None = Field(description="What it did, in counts; null until it ends well.")
+    report: dict[str, Any] | None = Field(
+        description="What it did, in counts; null until it ends well. Its lists end after 1,000."
+    )
     what: str = Field(description="What went wrong, or why it is paused; else empty.")
     hint: str = Field(description="What can be done then.")
     result: str | None = Field(description="Where the files of an export can be fetched; null when there are none.")

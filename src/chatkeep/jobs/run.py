@@ -23,6 +23,8 @@ from chatkeep.operations.reports import Report
 
 EVERY_S = 0.5
 LONGEST_STEP = timedelta(hours=1)
+LONGEST_LIST = 1000
+"""Of a report that is kept: each look at what goes on reads it."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ class Run:
             self.log(f"{problem.where}: {problem.what}")
         state = State.PROBLEMS if problems else State.DONE
         line = f"Done, with {len(problems)} problems." if problems else "Done."
-        report = msgspec.to_builtins(self._report)
+        report = _kept(self._report)
         lease.end(self.pk, self._token, state, line=line, report=report, what="", hint="", code="")
         self._tell("problems" if problems else "done")
 
@@ -147,6 +149,16 @@ class Run:
         line = f"{what} Trying again later."
         lease.put_off(self.pk, self._token, until, line=line, **_words(error), **changes)
         self._tell("put-off" if isinstance(error, Stopped) else _result(error))
+
+
+def _kept(report: object) -> object:
+    """A report as JSON values for the row of its job. Lists in it that are long end early; its counts are of all."""
+    if not isinstance(report, msgspec.Struct):
+        return msgspec.to_builtins(report)
+    fields = msgspec.structs.asdict(report).items()
+    return {
+        name: msgspec.to_builtins(value[:LONGEST_LIST] if isinstance(value, list) else value) for name, value in fields
+    }
 
 
 def _result(error: BaseException) -> str:

@@ -27,6 +27,8 @@ Errors are problems of RFC 9457 and quote no chat. A POST with an `Idempotency-K
 429 and 503 say in `Retry-After` how long to wait [s]. What belongs to somebody else is not found.
 """
 _TEXT = {"type": "string", "pattern": "^[^\\x00]*$"}
+_NAMES = {"pattern": "^[^\\x00]*$"}
+_ANYTHING = {"additionalProperties": {"$ref": "#/components/schemas/Exact"}, "propertyNames": _NAMES}
 _ID = {"type": "string", "minLength": 1, "maxLength": reading.LONGEST_ID, "pattern": "^[^\\x00]*$"}
 _PATTERNS: dict[tuple[str, str], dict[str, Any]] = {
     ("Document", "id"): {"type": "string", "pattern": reading.ID},
@@ -34,7 +36,11 @@ _PATTERNS: dict[tuple[str, str], dict[str, Any]] = {
     ("Document", "platform"): {"type": "string", "pattern": reading.PLATFORM},
     ("Document", "created_at"): {"type": "string", "pattern": reading.TIME},
     ("Document", "updated_at"): {"type": "string", "pattern": reading.TIME},
-    ("Document", "stamps"): {"type": "object", "additionalProperties": {"type": "string", "pattern": reading.TIME}},
+    ("Document", "stamps"): {
+        "type": "object",
+        "additionalProperties": {"type": "string", "pattern": reading.TIME},
+        "propertyNames": _NAMES,
+    },
     ("Participant", "id"): _ID,
     ("Participant", "role"): {"type": "string", "enum": list(reading.ROLES)},
     ("Message", "id"): _ID,
@@ -66,7 +72,7 @@ _EXACT = {
         {"type": "number", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER},
         _TEXT,
         {"type": "array", "items": {"$ref": "#/components/schemas/Exact"}},
-        {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Exact"}},
+        {"type": "object", **_ANYTHING},
     ],
 }
 _EXAMPLE = {
@@ -198,7 +204,7 @@ def _documents() -> dict[str, Any]:
         for field in properties:
             properties[field] = _PATTERNS.get((name, field)) or _tightened(properties[field])
         schema.pop("title", None)
-        schema["additionalProperties"] = {"$ref": "#/components/schemas/Exact"}
+        schema.update(_ANYTHING)
         schema["description"] = schema.get("description", name).partition("\n")[0]
     made["Document"]["example"] = _EXAMPLE
     made["Exact"] = _EXACT
@@ -213,8 +219,8 @@ def _tightened(schema: dict[str, Any]) -> dict[str, Any]:
     if kept.get("type") == "string":
         return kept | _TEXT
     if kept == {"type": "object"}:
-        return kept | {"additionalProperties": {"$ref": "#/components/schemas/Exact"}}
+        return kept | _ANYTHING
     for name in ("items", "additionalProperties"):
         if isinstance(kept.get(name), dict):
             kept[name] = _tightened(kept[name])
-    return kept
+    return kept | {"propertyNames": _NAMES} if "additionalProperties" in kept else kept

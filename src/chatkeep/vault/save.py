@@ -126,6 +126,7 @@ class _Run:
     def attempt(self, *, force: bool = False) -> Saved:
         """One try. force: write a snapshot even if it names the same tree as the one before."""
         self._files: dict[str, _File] = {}
+        self._whole: dict[str, int] = {}
         self._older: dict[str, tuple[_File, str] | None] = {}
         self._problems: list[Problem] = []
         self._damaged = False
@@ -159,7 +160,12 @@ class _Run:
         self._looked_at = self._objects.clock()
         gone = self._objects.refresh_index(looked=True)
         if gone | self._objects.find_missing_packs():
-            self._files.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        """What was known of files may not be true any more."""
+        self._files.clear()
+        self._whole.clear()
 
     def _must_be_in_time(self) -> None:
         """A pack that was doomed since we looked may be deleted a day later; by then our snapshot must be seen."""
@@ -205,8 +211,10 @@ class _Run:
         most: what is longer is held in pieces. The same bytes in one blob, from another program, do not count: equal
         archives shall have equal trees.
         """
-        found = self._files.get(revision)
-        if found is None and (found := self._look_up(revision, most)) is not None:
+        if (size := self._whole.get(revision)) is not None:
+            return _File(size, [revision])
+        found = self._files.get(revision) or self._look_up(revision, most)
+        if found and found.content != [revision]:
             self._files[revision] = found
         return found
 
@@ -252,7 +260,7 @@ class _Run:
             if done % _TELL_EVERY == 0 or done == len(wanted):
                 self._progress(done, len(wanted))
         for conversation, revision in wanted.items():
-            if revision not in self._files:
+            if revision not in self._files and revision not in self._whole:
                 self._keep_older(conversation)
 
     def _loaded(self, wanted: dict[str, str]) -> Iterator[tuple[str, bytes | ZstdFrame]]:
@@ -263,11 +271,14 @@ class _Run:
                 self._problems.append(Problem(f"conversation {conversation}", error.what))
 
     def _take(self, prepared: Prepared, revision: str) -> None:
-        """Notes what was packed. revision: the string that is here anyway; of most documents it is the only piece."""
-        if len(prepared.pieces) > 1:
-            self._objects.cuts[revision] = prepared.pieces
+        """Notes what was packed: of most documents, which are one piece, the size says all."""
         pieces = [piece.hex() for piece in prepared.pieces]
-        self._files[revision] = _File(prepared.size, [revision] if pieces == [revision] else pieces)
+        if pieces == [revision]:
+            self._whole[revision] = prepared.size
+            return
+        if len(pieces) > 1:
+            self._objects.cuts[revision] = prepared.pieces
+        self._files[revision] = _File(prepared.size, pieces)
 
     def _keep_older(self, conversation: str) -> None:
         """Bytes that do not fit their revision are never saved; the version of the snapshot before stays."""
@@ -473,7 +484,7 @@ class _Run:
         if not objects.refresh_index(looked=told):
             objects.spool.tidy(objects.index.packs_by_name())
             return True
-        self._files.clear()
+        self._forget()
         self._newest = newest(objects.refresh_snapshots(looked=told), self._host)
         return self._is_unchanged()
 

@@ -167,6 +167,12 @@ def _close(name: tuple[int, str]) -> None:
         pool.connections.close()
 
 
+def open_conflicts(url: str) -> int:
+    """How many messages that devices have differently nobody has looked at, in all archives of a database."""
+    with _pool(url).one() as held, _reachable():
+        return int(held.execute("SELECT count(*) FROM conflicts WHERE settled = ''").fetchone()[0])  # type: ignore[index]
+
+
 def close_all() -> None:
     """Lets go of all connections of this process; the next use makes new ones."""
     for name in list(_pools):

@@ -68,7 +68,7 @@ def worker(once: bool, slots: int | None, as_json: bool) -> None:
             Messenger(means, networks=app.settings.webhook_networks).tick()
             write_json({"done": done}) if as_json else say(f"{count(done, 'job')} done")
             return
-        eyes = Eyes(app.settings, works=works.lives, chores=chores(app.settings, means))
+        eyes = Eyes(app.settings, works=works.lives, chores=chores(app.settings, means), conflicts=means.open_conflicts)
         messenger = Messenger(means, networks=app.settings.webhook_networks)
         works.start()
         messenger.start()

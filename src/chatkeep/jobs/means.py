@@ -25,11 +25,15 @@ MOST_OPEN = 2_000
 
 @dataclass(frozen=True)
 class Means:
-    """What jobs work with, by the id of the archive that they are about."""
+    """What jobs work with, by the id of the archive that they are about.
+
+    open_conflicts: how many differences between devices nobody has looked at, in all archives.
+    """
 
     archives: Callable[[str], Archive]
     installation_of: Callable[[str], Installation]
     close: Callable[[], None] = lambda: None
+    open_conflicts: Callable[[], int] = lambda: 0
 
     @classmethod
     def alone(cls, archive: Archive, installation: Installation) -> Means:
@@ -112,7 +116,15 @@ def means_of(settings: Settings) -> Means:
         )
 
     opened = _Opened(settings)
-    return Means(opened, installation_of, opened.close)
+
+    def open_conflicts() -> int:
+        if not settings.is_server:
+            return len(opened(OWN).conflicts())
+        from chatkeep.archive.server import open_conflicts  # brings PostgreSQL's client, which a laptop does without
+
+        return open_conflicts(settings.database_url)
+
+    return Means(opened, installation_of, opened.close, open_conflicts)
 
 
 _here = threading.local()

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from chatkeep.archive import Archive
 from chatkeep.connections import opening
-from chatkeep.connections.installation import OWN, Installation, folder_of
+from chatkeep.connections.installation import Installation, folder_of
 from chatkeep.connections.models import Connection
 from chatkeep.jobs import queue, room
 from chatkeep.jobs.asking import person_of
@@ -120,8 +120,8 @@ def _id(request: HttpRequest) -> str:
 
 
 def open_conflicts() -> int:
-    """How many differences between devices nobody has looked at, on a laptop."""
-    return len(means().archive_of(OWN).conflicts())
+    """How many differences between devices nobody has looked at."""
+    return means().open_conflicts()
 
 
 def selection_of(values: object) -> Selection:

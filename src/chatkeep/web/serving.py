@@ -41,7 +41,9 @@ def _serve_many(settings: Settings) -> None:
         from chatkeep.watching.eyes import Eyes
 
         application = get_wsgi_application()
-        eyes = Eyes(settings)
+        from chatkeep.web import held
+
+        eyes = Eyes(settings, conflicts=held.open_conflicts)
         eyes.open()
         try:
             answer_until_told(application, port, threads=THREADS, trusted_proxy=settings.trusted_proxy)

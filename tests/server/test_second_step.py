@@ -52,9 +52,11 @@ def options(page: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def with_app(alice: tuple[User, Client]) -> tuple[User, Client, str]:
-    """Alice has set up an authenticator app; its secret."""
+def with_app(alice: tuple[User, Client], monkeypatch: pytest.MonkeyPatch) -> tuple[User, Client, str]:
+    """Alice has set up an authenticator app; its secret. Time stands still: a code is good for 30 seconds."""
     user, mine = alice
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
     prove(mine)
     page = mine.get("/account/2fa/totp/activate/").content.decode()
     secret = re.search(r'id="secret" value="([A-Z2-7]+)"', page)

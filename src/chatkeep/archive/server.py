@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import re
+import select
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -108,6 +109,7 @@ class _Pool:
             timeout=WAIT_S,
             name="chatkeep-archive",
             configure=_configure,
+            check=_check,
             open=False,
             kwargs={"autocommit": True, "cursor_factory": psycopg.RawCursor, "application_name": "chatkeep"},
         )
@@ -129,6 +131,16 @@ class _Pool:
 
     def give_back(self, held: _Held) -> None:
         self.connections.putconn(held)
+
+
+def _check(held: _Held) -> None:
+    """Leave connections that the database closed, as it does when it is started anew, before they are used. Raises
+    psycopg.OperationalError. What was asked nothing has nothing to say: only one that does is asked whether it lives.
+    """
+    told = select.poll()
+    told.register(held.fileno(), select.POLLIN)
+    if told.poll(0):
+        ConnectionPool.check_connection(held)
 
 
 def _configure(held: _Held) -> None:

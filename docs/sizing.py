@@ -40,9 +40,9 @@ FILES_KB = 60.0
 """Attachments of a conversation in the store: assumed, it differs most of all."""
 JOB_KB = 1.6
 """Estimated: the row of a job that has ended, with its report, its log and its places in the indexes."""
-PAGE_MS = (12.0, 3.0)
-PUSH_MS = (25.0, 13.0)
-"""Processor of web and of database, pushed one by one."""
+PAGE_MS = (11.5, 3.3)
+PUSH_MS = (4.1, 2.9)
+"""Processor of web and of database; a document of ten messages, pushed by itself."""
 BACKUP_S = 0.5
 """Estimated: processor of a worker for a backup with a few changes."""
 QUIET_S = 0.05
@@ -51,8 +51,8 @@ REQUESTS, QUIET_REQUESTS = 8, 2
 """Of a backup after changes, and of one where nothing changed, with a feed of changes: docs/design/vault.md."""
 KEPT_JOBS = 100
 """Jobs that have ended and are kept, of each schedule, at most; a connection has six schedules, two of them daily."""
-DUE_PER_S = 14_680
-"""Schedules that one dispatcher finds and asks for, as a prototype did."""
+DUE_PER_S = 5_869
+"""Schedules that one dispatcher finds and asks for a second."""
 
 # What providers allow: published, seen 2026-11. docs/providers says where.
 UNITS = {"changes": 315, "quiet": 105}

@@ -75,6 +75,8 @@ class Machines(RuleBasedStateMachine):
         self._edit(which, name, "trashed", "2024-01-01T00:00:00Z" if trashed else None)
         self.kept.pop(talk(name).id, None)  # it has been there for more than thirty days
         self.touched.add(talk(name).id)
+        if not trashed and self._device(which).says(talk(name).id):
+            self.dead.discard(talk(name).id)  # whoever takes it out of the trash wants it, and no deletion saw that
 
     def _edit(self, which: int, name: str, field: str, value: object) -> None:
         device, id = self._device(which), talk(name).id

@@ -141,19 +141,20 @@ def test_the_first_listing_waits_until_earlier_puts_have_settled(memory: Memory,
     assert waits == [memory.traits.settles]
 
 
+class Late(Folder):
+    """Its listings show nothing that was put after it was opened."""
+
+    traits = Traits(settles=0.2)
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.there = {stored.name for stored in super().listing()}
+
+    def listing(self, prefix: str = "") -> list[StoredObject]:
+        return [stored for stored in super().listing(prefix) if stored.name in self.there]
+
+
 def test_a_listing_that_comes_late_does_not_make_a_run_doubt_what_it_wrote(tmp_path: Path) -> None:
-    class Late(Folder):
-        """Its listings show nothing that was put within this run."""
-
-        traits = Traits(settles=0.2)
-
-        def __init__(self, path: Path) -> None:
-            super().__init__(path)
-            self.there = {stored.name for stored in super().listing()}
-
-        def listing(self, prefix: str = "") -> list[StoredObject]:
-            return [stored for stored in super().listing(prefix) if stored.name in self.there]
-
     storage = Folder(tmp_path / "place", new=True)
     kept, _ = vault.create(storage, passphrase=None, hostname=HOST)
     late = vault.open_with_master_key(Late(storage.path), kept.master_key)
@@ -161,3 +162,17 @@ def test_a_listing_that_comes_late_does_not_make_a_run_doubt_what_it_wrote(tmp_p
     assert late.save(contents(documents(5)), host=HOST).verified
     assert late.save(contents(documents(6)), host=HOST).snapshot.sequence == 2
     assert [one.sequence for one in kept.snapshots()] == [1, 2]
+
+
+def test_nor_the_next_process_take_an_older_snapshot_for_the_newest(tmp_path: Path) -> None:
+    """The archive is again as it was in the older one, so it would think that nothing had changed."""
+    storage = Folder(tmp_path / "place", new=True)
+    kept, _ = vault.create(storage, passphrase=None, hostname=HOST)
+    kept.save(contents(documents(5)), host=HOST)
+    late = Late(storage.path)
+    for number, count in ((2, 6), (3, 5), (4, 6)):
+        process = vault.open_with_master_key(
+            late, kept.master_key, cache=tmp_path / "cache", clock=lambda: datetime(2026, 3, 1, tzinfo=UTC)
+        )
+        saved = process.save(contents(documents(count)), host=HOST)
+        assert (saved.unchanged, saved.snapshot.sequence) == (False, number)

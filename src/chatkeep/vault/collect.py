@@ -110,7 +110,7 @@ class Collection:
         objects.refresh_index(looked=True)
         self._used.walk(one for one in found if one.id not in without)  # first: it may have to read the index again
         self._names = list(objects.packs_of)
-        self._unread = sorted(objects.names.of(indexes.FOLDER, looked=True) - set(self._names))
+        self._unread = objects.unread_index  # not what came since: that has been read by nobody here
         listed = objects.storage.listing(PACKS)
         self._sizes = {one.name.rpartition("/")[2]: one.size for one in listed if is_name(one.name.rpartition("/")[2])}
         self._rows = objects.index.packs_by_name()

@@ -3,13 +3,16 @@
 A folder is listed once; from then on one request tells what came and went in all of them. What is known is kept in
 the cache with the cursor, so a new process begins where the last one ended. Where there is no feed every look is a
 listing. Nothing is ever deleted on the word of a feed: collecting lists.
+
+What this machine did itself so lately that a listing need not show it yet is kept in the cache too: the next process
+would else take an older snapshot for the newest of this device.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,6 +24,7 @@ from chatkeep.vault.config import FEED
 from chatkeep.vault.config import NAME as CONFIG
 
 _NAME = re.compile("[0-9a-f]{64}")
+_LATELY = "lately"
 PACKS = "data/"
 
 
@@ -47,12 +51,15 @@ class Names:
         self._cache = cache
         self._sleep = sleep
         self._clock = clock
-        self._did: dict[str, tuple[bool, datetime]] = {}
         self._known: _Known | None = None
         self._seen: set[str] = set()
         with contextlib.suppress(msgspec.DecodeError):
             kept = cache.get(FEED)
             self._known = msgspec.msgpack.decode(kept, type=_Known) if kept else None
+        self._did: dict[str, tuple[bool, datetime]] = {}
+        with contextlib.suppress(msgspec.DecodeError):
+            kept = cache.get(_LATELY)
+            self._did = msgspec.msgpack.decode(kept, type=dict[str, tuple[bool, datetime]]) if kept else {}
 
     @property
     def remembers(self) -> bool:
@@ -124,12 +131,21 @@ class Names:
 
     def _corrected(self, folder: str, found: set[str]) -> set[str]:
         """A listing, with what we did ourselves so lately that it need not show yet."""
-        late = timedelta(seconds=self._storage.traits.settles)
-        self._did = {name: did for name, did in self._did.items() if abs(self._clock() - did[1]) <= late}
+        self._forget_what_settled()
         for name, (put, _) in self._did.items():
             if name.startswith(folder):
                 (found.add if put else found.discard)(name.removeprefix(folder))
         return found
+
+    def _forget_what_settled(self) -> None:
+        late = timedelta(seconds=self._storage.traits.settles)
+        self._did = {name: did for name, did in self._did.items() if abs(self._clock() - did[1]) <= late}
+
+    def _note(self, names: Iterable[str], *, put: bool) -> None:
+        self._did |= dict.fromkeys(names, (put, self._clock()))
+        if self._storage.traits.settles:
+            self._forget_what_settled()
+            self._cache.put(_LATELY, msgspec.msgpack.encode(self._did))
 
     def was_seen(self, name: str) -> bool:
         """Whether the feed told, in this process, that an object was put, and not that it went."""
@@ -146,15 +162,16 @@ class Names:
 
     def came(self, name: str) -> None:
         """An object that we put ourselves."""
-        self._did[name] = (True, self._clock())
+        self._note([name], put=True)
         if self._known is not None:
             folder, _, last = name.rpartition("/")
             self._known.folders.get(folder + "/", set()).add(last)
 
-    def went(self, name: str) -> None:
-        """An object that we deleted ourselves."""
-        self._did[name] = (False, self._clock())
-        self._seen.discard(name)
-        if self._known is not None:
+    def went(self, *names: str) -> None:
+        """Objects that we deleted ourselves."""
+        self._note(names, put=False)
+        self._seen.difference_update(names)
+        for name in names:
             folder, _, last = name.rpartition("/")
-            self._known.folders.get(folder + "/", set()).discard(last)
+            if self._known is not None:
+                self._known.folders.get(folder + "/", set()).discard(last)

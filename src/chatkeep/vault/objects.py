@@ -108,6 +108,8 @@ class Objects:
         self._carried: dict[str, SnapshotObject] = {}
         self.packs_of: dict[str, list[bytes]] = {}
         """The packs that each index object names."""
+        self.unread_index: list[str] = []
+        """The index objects that the last look at the index saw and could not read."""
         self.unread_snapshots: list[str] = []
         """Whether every snapshot that was listed last could be read."""
         self._searched = False
@@ -123,8 +125,7 @@ class Objects:
         """Remove objects, in as few requests as the storage can, and know that they went."""
         listed = list(names)
         self.storage.delete_many(listed)
-        for name in listed:
-            self.names.went(name)
+        self.names.went(*listed)
 
     def _trouble(self, name: str, what: str) -> None:
         self._problems[name] = Problem(f"vault, object {name[:30]}", what)
@@ -239,7 +240,8 @@ class Objects:
             self._take_index(name, columns)
             self.cache.put(f"index/{name}", msgspec.msgpack.encode(columns))
         self.cache.keep_only("index", names)
-        if names - self._indexed:  # some could not be read
+        self.unread_index = sorted(names - self._indexed)
+        if self.unread_index:
             self.search_packs()
         return bool(gone)
 
@@ -368,18 +370,29 @@ class Objects:
     def read_elsewhere(self, kind: Kind, blob_id: bytes, *, damaged: str) -> bytes:
         """The plain text of a blob that cannot be had from one pack, from another one. Raises Damaged.
 
-        It may have been copied since the index was read, and the pack be gone for that reason.
+        It may have been copied since the index was read, and the pack be gone for that reason. As a last resort it is
+        looked for in packs that no index names.
         """
         if damaged not in self._sought:
             self._sought.add(damaged)
             self.refresh_index()
-        places = [(self.index.pack_name(place.pack), place) for place in self.index.places(kind, blob_id)]
-        for pack, place in places:
+        found = self._read_but_from(damaged, kind, blob_id)
+        if found is None and not self._searched:
+            self.search_packs()
+            found = self._read_but_from(damaged, kind, blob_id)
+        if found is None:
+            raise Damaged("A part of it is damaged or missing in the vault.")
+        return found
+
+    def _read_but_from(self, damaged: str, kind: Kind, blob_id: bytes) -> bytes | None:
+        """The plain text of a blob from any pack but one, if another has it whole."""
+        for place in self.index.places(kind, blob_id):
+            pack = self.index.pack_name(place.pack)
             if pack != damaged:
                 with contextlib.suppress(Damaged):
                     sealed = self.fetch_packed(pack, start=place.offset, length=place.length)
                     return open_blob(self.seal, sealed, blob_id=blob_id, size=place.size)
-        raise Damaged("A part of it is damaged or missing in the vault.")
+        return None
 
     def fetch_packed(self, pack: str, *, start: int, length: int) -> bytes:
         """Bytes of a pack. Raises Damaged when it is not there."""

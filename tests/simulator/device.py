@@ -1,24 +1,27 @@
-"""A device of the simulation: the real vault, merge and tombstones over an archive that is a dictionary."""
+"""A device of the simulation: the real sync and backup, vault, merge and tombstones over an archive in memory."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tests.simulator.cloud import Cloud, Handle
-from tests.simulator.world import Inline, Turn
+from tests.simulator.remembering import Remembering
+from tests.simulator.world import BEGIN, Inline, Turn
 
 from archive.talks import said, talk
 from chatkeep import merge as merging
+from chatkeep import operations
 from chatkeep.archive import tombstones
 from chatkeep.archive.tombstones import Tombstone
-from chatkeep.errors import ChatkeepError, Problem
 from chatkeep.merge import version_names
-from chatkeep.model import Conversation, decode, encode
-from chatkeep.storage import Below
-from chatkeep.vault import Contents, MasterKey, Vault
+from chatkeep.model import Conversation
+from chatkeep.operations import BackupReport, SyncReport
+from chatkeep.operations.lineage import Lineage
+from chatkeep.providers.memory import Memory
+from chatkeep.storage import Below, Counting
+from chatkeep.vault import MasterKey, Vault
 from chatkeep.vault.cache import Cache
 from chatkeep.vault.config import Config
 from chatkeep.vault.index import Index
@@ -122,12 +125,10 @@ class Device:
         kind: type[Objects] = Objects,
     ) -> None:
         self.name = name
-        self._kind = kind
-        self.documents: dict[str, Conversation] = {}
-        self.marks: dict[str, Tombstone] = {}
+        self.archive = Remembering(name, truth)
         self.before: list[tuple[dict[str, Conversation], dict[str, Tombstone]]] = []
         self.cache = Remembered()
-        self.clock = 0
+        self._kind = kind
         self._cloud = cloud
         self._truth = truth
         self._key = key
@@ -154,78 +155,57 @@ class Device:
 
     def write(self, name: str, number: int, text: str) -> None:
         """Import a conversation once more, with one message more, or another version of one."""
-        self.clock += 1
         fresh = talk(name, messages=[said(name, number, text)])
-        before = self.documents.get(fresh.id)
-        whole = merging.merge(before, fresh) if before else fresh
-        mark = self.marks.get(fresh.id)
-        left = tombstones.outcome(whole, mark)
         self._truth.wrote(fresh)
-        if left is not None:
-            self.documents[fresh.id] = left
+        self.archive.add(fresh)
 
     def delete(self, id: str) -> None:
         """Delete a conversation as it is here."""
-        self.clock += 1
-        seen = tombstones.seen_by_deletion(self.documents[id])
-        mark = tombstones.mark(self.marks.get(id) or Tombstone(id), seen, tombstones.DELETED, (self.clock, self.name))
-        self.marks[id] = mark
-        self._truth.marked(mark)
-        del self.documents[id]
+        self._truth.marked(self.archive.delete(id))
 
     # What the product does
 
     def back_up(self, vault: Vault, *, earlier: int | None = None) -> None:
         """Save the archive as it is, or as it was at an earlier backup: then much of it is in old packs."""
-        documents, marks = self.documents, self.marks
+        archive = self.archive
         if earlier is not None and self.before:
-            documents, marks = self.before[earlier % len(self.before)]
+            archive = archive.with_content(*self.before[earlier % len(self.before)])
         else:
-            self.before.append((dict(documents), dict(marks)))
-        held = {id: encode(one) for id, one in documents.items()}
-        entries = sorted((id, hashlib.sha256(data).hexdigest(), "2024-05-01T10:00:00Z") for id, data in held.items())
-        marks = {f"{id}.json": tombstones.encode(mark) for id, mark in sorted(marks.items())}
-        contents = Contents(entries=entries, load=held.__getitem__, tombstones=marks, counts={"messages": len(held)})
-        self._truth.saved.add(frozenset((id, revision) for id, revision, _ in entries))
-        saved = vault.save(contents, host=self.name)
-        assert saved.problems == [], saved.problems
-        if saved.verified:
-            self._truth.newest[self.name] = max(self._truth.newest.get(self.name, 0), saved.snapshot.sequence)
+            self.before.append((dict(archive.documents), dict(archive.marks)))
+        report = operations.back_up(
+            archive,  # type: ignore[arg-type]
+            vault,
+            host=self.archive.device,
+            counting=Counting(Memory()),
+            new_host=self._renamed,
+        )
+        self.archive.device = archive.device
+        self._saved(vault, report)
 
-    def pull(self, vault: Vault) -> None:
-        """Merge the newest snapshot of every other device."""
-        newest = {one.host: one for one in sorted(vault.snapshots(), key=lambda one: one.sequence)}
-        for host, snapshot in sorted(newest.items()):
-            if host != self.name:
-                marks = [_whole(item) for item in vault.tombstones(snapshot)]
-                documents = [_whole(item) for item in vault.load(snapshot)]
-                self._take(marks, [decode(one.data) for one in documents])
+    def sync(self, vault: Vault) -> SyncReport:
+        """Merge what the others saved, and save."""
+        self.before.append((dict(self.archive.documents), dict(self.archive.marks)))
+        report = operations.sync(
+            self.archive,  # type: ignore[arg-type]
+            vault,
+            host=self.archive.device,
+            counting=Counting(Memory()),
+            new_host=self._renamed,
+            accept_deletions=True,
+            now=BEGIN,
+        )
+        self._saved(vault, report.backup)
+        return report
 
-    def _take(self, marks: list[tuple[str, bytes]], documents: list[Conversation]) -> None:
-        for name, data in marks:
-            mark = tombstones.decode(data, name.removesuffix(".json"))
-            before = self.marks.get(mark.id)
-            self.marks[mark.id] = tombstones.join(before, mark) if before else mark
-            self.clock = max(self.clock, mark.clock)
-        for one in documents:
-            here = self.documents.get(one.id)
-            self.documents[one.id] = merging.merge(here, one) if here else one
-        for id in list(self.documents):
-            left = tombstones.outcome(self.documents[id], self.marks.get(id))
-            if left is None:
-                del self.documents[id]
-            else:
-                self.documents[id] = left
+    def _renamed(self) -> str:
+        self.archive.names += 1
+        return f"{self.name}.{self.archive.names}"
 
-    def sync(self, vault: Vault) -> None:
-        self.pull(vault)
-        self.back_up(vault)
+    def _saved(self, vault: Vault, report: BackupReport) -> None:
+        assert report.problems == [], report.problems
+        if report.verified:
+            own = Lineage(self.archive, vault.id).own  # type: ignore[arg-type]
+            self._truth.newest[own.host] = max(self._truth.newest.get(own.host, 0), own.sequence)
 
     def tidy(self, vault: Vault) -> None:
-        vault.tidy(POLICY, host=self.name, all_devices=True)
-
-
-def _whole(item):  # type: ignore[no-untyped-def]
-    if isinstance(item, Problem):
-        raise ChatkeepError(f"{item.where}: {item.what}")
-    return item
+        vault.tidy(POLICY, host=self.archive.device, all_devices=True)

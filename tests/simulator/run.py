@@ -120,8 +120,8 @@ class Run:
         self.world.note(device.name, act)
         if act == "write":
             device.write(chance.choice(_TALKS), chance.randrange(3), f"{chance.randrange(3)}")
-        elif act == "delete" and device.documents:
-            device.delete(chance.choice(sorted(device.documents)))
+        elif act == "delete" and device.archive.documents:
+            device.delete(chance.choice(sorted(device.archive.documents)))
         elif act == "forget the cache":
             device.cache = Remembered()
         self._tried(device, turn, act)
@@ -181,13 +181,19 @@ class Run:
     def _devices_agree(self) -> None:
         expected = self.truth.expected()
         for device in self.devices:
-            if device.documents.keys() != expected.keys():
-                lost, back = expected.keys() - device.documents.keys(), device.documents.keys() - expected.keys()
+            if device.archive.documents.keys() != expected.keys():
+                lost, back = (
+                    expected.keys() - device.archive.documents.keys(),
+                    device.archive.documents.keys() - expected.keys(),
+                )
                 raise Judgement(f"{device.name}: lost {sorted(lost)}, came back {sorted(back)}")
             for id, messages in expected.items():
-                if not messages <= version_names(device.documents[id]):
+                if not messages <= version_names(device.archive.documents[id]):
                     raise Judgement(f"{device.name}: messages of {id} are lost")
-            if device.documents != self.devices[0].documents or device.marks != self.devices[0].marks:
+            if (
+                device.archive.documents != self.devices[0].archive.documents
+                or device.archive.marks != self.devices[0].archive.marks
+            ):
                 raise Judgement(f"{device.name} and {self.devices[0].name} differ")
 
     def _snapshots_are_right(self, vault: Vault) -> None:

@@ -88,6 +88,9 @@ class Restic:
     def back_up(self, folder: Path) -> Cost:
         return cost_of(["restic", "backup", "--quiet", folder], env=self.env)
 
+    def restore(self, folder: Path) -> Cost:
+        return cost_of(["restic", "restore", "latest", "--quiet", "--target", folder], env=self.env)
+
 
 def ripgrep(word: str, folder: Path) -> Cost:
     """The files that hold a word."""

@@ -33,11 +33,14 @@ class Chatkeep:
         return self.run("search", "--json", words)
 
     def connect_folder(self, place: Path) -> Cost:
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         return self.run("connect", "folder", place, "--json")
 
     def back_up(self) -> Cost:
         return self.run("backup", "--json")
+
+    def restore(self) -> Cost:
+        return self.run("restore", "--yes", "--json")
 
 
 def answer(cost: Cost) -> Any:

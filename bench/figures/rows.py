@@ -12,7 +12,7 @@ from pathlib import Path
 from . import ranked
 from .clouds import clouds
 from .corpora import Corpora
-from .measure import Cost, cost_of, interleaved, median
+from .measure import Cost, Failed, cost_of, interleaved, median
 from .peers import Convoviz, Restic, floor, python_start, ripgrep
 from .product import PROGRAM, Chatkeep, answer
 from .table import Row
@@ -188,6 +188,48 @@ def _backups(run: Run, number: int, *, files: Path, kept: Path) -> dict[str, Cos
     return costs
 
 
+def restore(run: Run) -> Iterator[Row]:
+    """Everything into an empty archive, beside `restic restore` of the same conversations as files, and the import of
+    those files.
+    """
+    ours = Chatkeep(run.fresh("home"))
+    ours.add(run.corpora.chatgpt(run.conversations, layout="classic"))
+    place, files = run.fresh("place") / "vault", run.fresh("files") / "chats"
+    ours.connect_folder(place)
+    ours.back_up()
+    exported = answer(ours.export("json", files))
+    restic = Restic(run.fresh("restic") / "repository")
+    restic.create()
+    restic.back_up(files)
+
+    def lost(_: int) -> Cost:
+        new = Chatkeep(run.fresh("new-home"))
+        new.connect_folder(place)
+        took = new.restore()
+        if (back := answer(took)["restored"]) != exported["conversations"]:
+            raise Failed(f"{back} of {exported['conversations']} conversations came back")
+        return took
+
+    def restored(_: int) -> Cost:
+        return restic.restore(run.fresh("restored"))
+
+    def imported(_: int) -> Cost:
+        return Chatkeep(run.fresh("other-home")).add(run.folder / "restored")
+
+    costs = interleaved(run.rounds, {"ours": lost, "restic": restored, "import": imported})
+    mine, theirs = costs["ours"], Cost(*(costs["restic"][n] + costs["import"][n] for n in range(3)), "")
+    peer = "restic restore and import"
+    yield Row(
+        what=f"restore, {run.conversations:,} conversations, empty archive",
+        ours=mine.wall,
+        peer=theirs.wall,
+        peer_name=peer,
+        reach=1,
+    )
+    yield Row(what="the same, CPU", ours=mine.cpu, peer=theirs.cpu, peer_name=peer)
+    yield Row(what="the same, peak memory", ours=mine.peak, unit="MB", reach=250)
+
+
 def _few_files(new: int) -> None:
     """20 changes may make four new files: a pack of documents, one of trees, an index, a snapshot."""
     if new > 4:
@@ -226,5 +268,6 @@ GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "search": search,
     "ranked": ranked_search,
     "backup": backup,
+    "restore": restore,
     "clouds": clouds,
 }

@@ -45,7 +45,7 @@ def test_in_any_weather_nothing_is_lost_and_nothing_comes_back(part: int) -> Non
 @pytest.mark.parametrize(
     "seed",
     [
-        1_890,  # a process took an older snapshot for the newest, since listings did not show what the one before had put
+        1_890,  # a process took an older snapshot for the newest: listings did not show the newest yet
         1_001_673,  # a pack that went while it was still listed was told as trouble
         1_004_062,  # the same
         1_001_840,  # a pack that no index had named was named by the collection that deleted it

@@ -109,9 +109,9 @@ def test_what_only_forgotten_snapshots_needed_goes_a_day_later(old: Vault, timed
     assert (first.deleted, first.freed) == (0, 0)
     assert first.doomed > 0
     assert first.freed_later > 3_000
-    size = sum(stored.size for stored in timed.listing("Vault/data/"))
     clock.go(timedelta(hours=23))
     assert old.tidy(FEW, host=HOST).deleted == 0
+    size = sum(stored.size for stored in timed.listing("Vault/data/"))
     clock.go(timedelta(hours=2))
     second = old.tidy(FEW, host=HOST)
     assert second.deleted == first.doomed
@@ -362,7 +362,7 @@ def test_a_cold_start_reads_old_snapshots_from_the_index(old: Vault, timed: Time
 
 def test_it_is_known_without_asking_when_there_is_enough_to_tidy(old: Vault, timed: TimedFolder, clock: Clock) -> None:
     held = documents(4)
-    runs(old, clock, 14, held)
+    runs(old, clock, 6, held)
     counting = Counting(timed)
     mine = opened(old, counting, clock)
     mine.save(contents(held), host=HOST)

@@ -1,7 +1,7 @@
 """Many small packs into few large ones, without opening what is sealed.
 
 A blob is independent of its pack, so it is copied as it lies, after a look that it is what its id says. Small packs are
-merged in tiers, sixteen of a size into one of the next, so that each byte moves twice in its life.
+merged in two tiers, the tiny ones and the others, when there are some of each.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from chatkeep.vault.objects import Objects, open_blob, pack_name
 from chatkeep.vault.pack import Kind, Pack, PackBuilder
 from chatkeep.vault.spool import SMALL
 
-TIER = 16
-"""So many small packs are merged into one."""
+TIER = 8
+"""So many small packs are merged into one, and so many index objects."""
 _TINY = 256 * 1024
-_WORTH_MERGING_TINY = 8
+_WORTH_MERGING_TINY = 4
 _WASTED = 0.5
 
 Blob = tuple[Kind, bytes, Location]

@@ -217,16 +217,16 @@ def restore(run: Run) -> Iterator[Row]:
         return Chatkeep(run.fresh("other-home")).add(run.folder / "restored")
 
     costs = interleaved(run.rounds, {"ours": lost, "restic": restored, "import": imported})
-    mine, theirs = costs["ours"], Cost(*(costs["restic"][n] + costs["import"][n] for n in range(3)), "")
+    mine, files_back, taken_in = costs["ours"], costs["restic"], costs["import"]
     peer = "restic restore and import"
     yield Row(
         what=f"restore, {run.conversations:,} conversations, empty archive",
         ours=mine.wall,
-        peer=theirs.wall,
+        peer=files_back.wall + taken_in.wall,
         peer_name=peer,
         reach=1,
     )
-    yield Row(what="the same, CPU", ours=mine.cpu, peer=theirs.cpu, peer_name=peer)
+    yield Row(what="the same, CPU", ours=mine.cpu, peer=files_back.cpu + taken_in.cpu, peer_name=peer)
     yield Row(what="the same, peak memory", ours=mine.peak, unit="MB", reach=250)
 
 

@@ -1,11 +1,23 @@
-"""The S3 storage against a server of others, moto's, and what each refusal of a service means."""
+"""The S3 storage against two servers of others, and what each refusal of a service means.
+
+SeaweedFS is a store that people run, in Go; moto imitates Amazon's answers.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.vault.small_archive import PASSPHRASE, Restic, as_files, contents, documents
 
+from chatkeep import vault
 from chatkeep.errors import Damaged, NotFound, QuotaFull, Refused, SignInAgain, SlowDown, Unavailable, WrongUse
 from chatkeep.providers.s3 import S3, S3_PROVIDER
 from chatkeep.storage import Retrying, Storage, delete_many, put_many
@@ -14,22 +26,66 @@ from fakes.server import Front
 from fakes.wire import Request, Response
 
 KEYS = {"access_key": "AKIAEXAMPLE", "secret_key": "very-secret-indeed"}
+NAMED = {"AWS_ACCESS_KEY_ID": KEYS["access_key"], "AWS_SECRET_ACCESS_KEY": KEYS["secret_key"]}
 
 
-@pytest.fixture(scope="session")
-def service() -> Iterator[str]:
-    """The address of an S3 service, with a bucket called kept."""
-    from minio import Minio
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+@contextlib.contextmanager
+def _seaweedfs(folder: Path) -> Iterator[str]:
+    """The address of a SeaweedFS: a master, a volume server, a filer and a gateway for S3 in one process."""
+    may = {"credentials": [{"accessKey": KEYS["access_key"], "secretKey": KEYS["secret_key"]}], "actions": ["Admin"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [{"name": "ana", **may}]}))
+    (folder / "data").mkdir()
+    parts = ("master.port", "volume.port", "filer.port", "s3.port")
+    ports = dict(zip([name for part in parts for name in (part, f"{part}.grpc")], _free_ports(8), strict=True))
+    command = [Path(sys.executable).with_name("weed"), "server", "-s3", f"-dir={folder / 'data'}", "-ip=127.0.0.1"]
+    command += ["-ip.bind=127.0.0.1", *(f"-{name}={port}" for name, port in ports.items()), "-volume.max=0"]
+    command += [f"-s3.config={folder / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0"]
+    command += ["-master.volumeSizeLimitMB=64", "-master.telemetry=false"]  # it would tell its makers that it runs
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield f"127.0.0.1:{ports['s3.port']}"
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def _moto() -> Iterator[str]:
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    client = Minio(endpoint=f"{host}:{port}", secure=False, region="us-east-1", **KEYS)
-    client.make_bucket(bucket_name="kept")
-    client._http.clear()
-    yield f"http://{host}:{port}"
+    yield "{}:{}".format(*server.get_host_and_port())
     server.stop()
+
+
+@pytest.fixture(scope="session", params=["seaweedfs", "moto"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 service, with a bucket called kept."""
+    from minio import Minio
+    from minio.error import S3Error
+    from urllib3.exceptions import HTTPError
+
+    begun = _moto() if request.param == "moto" else _seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
+    with begun as address:
+        client = Minio(endpoint=address, secure=False, region="us-east-1", **KEYS)
+        for left in reversed(range(200)):  # it takes a few seconds until all its parts have found each other
+            try:
+                client.make_bucket(bucket_name="kept")
+                break
+            except (S3Error, HTTPError):
+                if not left:
+                    raise
+                time.sleep(0.3)
+        client._http.clear()
+        yield f"http://{address}"
 
 
 _number = iter(range(10**6))
@@ -84,6 +140,16 @@ class TestS3(StorageSuite):
         beside.put("a", b"of the other")
         assert storage.listing() == []
         beside.close()
+
+    def test_stock_restic_finds_a_vault_there_clean_and_restores_it(
+        self, storage: Storage, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        held = documents(20)
+        kept, _ = vault.create(storage, passphrase=PASSPHRASE, hostname="laptop")
+        assert kept.save(contents(held), host="laptop").verified
+        restic = Restic(tmp_path, repository=f"s3:{settings['address']}/kept/{settings['folder']}/Vault", **NAMED)
+        assert restic.is_clean()
+        assert as_files(held).items() <= restic.restored(tmp_path / "restored").items()
 
     def test_a_bucket_that_is_not_there_is_not_taken_for_an_empty_one(self, service: str, storage: Storage) -> None:
         with pytest.raises(Unavailable, match="no bucket"):

@@ -75,15 +75,26 @@ def restics() -> list[str]:
 
 
 class Restic:
-    """Stock restic, looking at the vault in a folder. program: which one; the system's if not said."""
+    """Stock restic, looking at the vault in a folder, or in a repository that it calls so. program: which one; the
+    system's if not said.
+    """
 
-    def __init__(self, place: Path, *, password: str = PASSPHRASE, program: str = "/usr/bin/restic") -> None:
+    def __init__(
+        self,
+        place: Path,
+        *,
+        password: str = PASSPHRASE,
+        program: str = "/usr/bin/restic",
+        repository: str = "",
+        **environment: str,
+    ) -> None:
         self.vault = place / "Vault"
+        self._repository = repository or str(self.vault)
         self._program = program
-        self._environment = {**os.environ, "RESTIC_PASSWORD": password, "HOME": str(place)}
+        self._environment = {**os.environ, "RESTIC_PASSWORD": password, "HOME": str(place), **environment}
 
     def run(self, *arguments: str, fails: bool = False) -> str:
-        command = [self._program, "-r", str(self.vault), "--no-cache", *arguments]
+        command = [self._program, "-r", self._repository, "--no-cache", *arguments]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr

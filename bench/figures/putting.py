@@ -29,7 +29,7 @@ class _Kept:
 def main() -> None:
     from chatkeep import providers
     from chatkeep.providers import Access, Client, Endpoints, Gate, Means, MemoryNotes, Tokens
-    from chatkeep.storage import put_many
+    from chatkeep.storage import each
 
     given = json.loads(sys.argv[1])
     sign_in = providers.provider(given["provider"]).sign_in
@@ -40,9 +40,8 @@ def main() -> None:
     access = Access(sign_in, client, _Kept(tokens), endpoints)  # type: ignore[arg-type]
     means = Means(access, MemoryNotes(), endpoints, Gate())
     storage = providers.open_storage(given["provider"], {"folder": "Packs"}, new=True, means=means)
-    files = sorted(path for path in Path(sys.argv[2]).iterdir() if path.is_file())
-    for first in range(0, len(files), 4):
-        put_many(storage, {path.name: path.read_bytes() for path in files[first : first + 4]})
+    files = {path.name: path for path in Path(sys.argv[2]).iterdir() if path.is_file()}
+    each(lambda name: storage.put(name, files[name].read_bytes()), sorted(files), storage.traits.parallel)
     storage.close()
 
 

@@ -60,12 +60,11 @@ def kind(name: str) -> str:
 
 
 def right(file: Mapping[str, Any], data: bytes) -> bool:
-    """Whether Drive has just these bytes, by every hash that it tells."""
-    hashes = {"md5Checksum": "md5", "sha256Checksum": "sha256"}
-    told = {name: file[name] for name in hashes if name in file}
-    return bool(told) and all(
-        hashlib.new(hashes[name], data, usedforsecurity=False).hexdigest() == value for name, value in told.items()
-    )
+    """Whether Drive has just these bytes, by the best hash that it tells. MD5 takes three times as long as SHA-256."""
+    for name, kind in (("sha256Checksum", "sha256"), ("md5Checksum", "md5")):
+        if name in file:
+            return bool(hashlib.new(kind, data, usedforsecurity=False).hexdigest() == file[name])
+    return False
 
 
 class Uploads:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,22 @@ class Sky(ABC):
         return self.cloud.faults._faults
 
     def doubles(self) -> list[str]:
-        """Paths that two things bear."""
-        return [path for path, count in Counter(path for path, _ in self.all()).items() if count > 1]
+        """Things that are there once too often: of one path, or ours of other things' bytes.
+
+        Where a cloud allows no two of one path, the second is stored under another name. What we seal is never
+        the same bytes twice.
+        """
+        paths: set[str] = set()
+        ours: set[bytes] = set()
+        found = []
+        for path, data in self.all():
+            mine = path.startswith(f"{self.top}/")
+            if path in paths or (mine and data in ours):
+                found.append(path)
+            paths.add(path)
+            if mine:
+                ours.add(data)
+        return found
 
     def ours(self) -> dict[str, bytes]:
         """The files in our folder, by their path below it."""
@@ -120,6 +133,10 @@ class Sky(ABC):
     @abstractmethod
     def remove(self, path: str) -> None:
         """The person puts it into the bin."""
+
+    @abstractmethod
+    def write_twice(self, path: str) -> None:
+        """What lies there is created once more, as by a repetition that the cloud takes for a new request."""
 
     @abstractmethod
     def room(self, more: int | None) -> None:
@@ -189,6 +206,10 @@ class GoogleSky(Sky):
     def remove(self, path: str) -> None:
         self.drive.update(self.drive.path(*path.split("/")), {"trashed": True}, None, "")
 
+    def write_twice(self, path: str) -> None:
+        file = self.drive.path(*path.split("/"))
+        self.drive.create({"name": file.name, "parents": [file.parent]}, file.data, file.app)
+
     def room(self, more: int | None) -> None:
         self.drive.limit = None if more is None else self.drive.used + more
 
@@ -214,6 +235,9 @@ class DropboxSky(Sky):
     def remove(self, path: str) -> None:
         self.cloud.fake.remove("/" + path)
 
+    def write_twice(self, path: str) -> None:
+        self.write(f"{path} (1)", self.cloud.fake.files()["/" + path])
+
     def room(self, more: int | None) -> None:
         account = self.cloud.fake.account()
         account.quota = 2**40 if more is None else account.tree.used + more
@@ -238,6 +262,9 @@ class OneDriveSky(Sky):
 
     def remove(self, path: str) -> None:
         self.cloud.fake.remove(path)
+
+    def write_twice(self, path: str) -> None:
+        self.write(f"{path} 1", self.cloud.fake.files()[path])
 
     def room(self, more: int | None) -> None:
         drive = self.cloud.fake.drive()

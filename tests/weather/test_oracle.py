@@ -52,3 +52,15 @@ def test_a_second_thing_of_one_name_and_a_changed_letter_are_found_out(sky: Sky,
     sky.write("Letters/another.txt", b"somebody wrote outside of our folder")
     story.judge()
     assert tally.bad() == 1
+
+
+@pytest.mark.parametrize("what", ["Vault/data/", "Vault/index/", "Vault/snapshots/"])
+def test_an_object_that_was_made_twice_is_found_out(sky: Sky, tmp_path: Path, what: str) -> None:
+    tally = Tally()
+    story = Story(sky, tmp_path, tally=tally)
+    story.back_up()
+    story.judge()
+    assert tally.total("duplicated") == 0
+    sky.write_twice(f"{sky.top}/{next(name for name in sky.ours() if name.startswith(what))}")
+    story.judge()
+    assert tally.total("duplicated") == 1

@@ -14,11 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-def make(hosts: Iterable[str], folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """The file of an authority to trust, and what a server needs to speak as these hosts and as this machine."""
+def make(
+    hosts: Iterable[str], folder: Path, *, age: timedelta = timedelta(), address: str = "127.0.0.1"
+) -> tuple[Path, ssl.SSLContext]:
+    """The file of an authority to trust, and what a server needs to speak as these hosts and as this machine.
+
+    age: how long ago the server's certificate was given, which is for 30 days and one before. address: this machine's.
+    """
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _authority(authority_key)
-    leaf = _leaf(key, authority, authority_key, hosts)
+    leaf = _leaf(key, authority, authority_key, hosts, age, address)
     trusted, chain = folder / "ca.pem", folder / "server.pem"
     trusted.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     chain.write_bytes(
@@ -31,8 +36,10 @@ def make(hosts: Iterable[str], folder: Path) -> tuple[Path, ssl.SSLContext]:
     return trusted, context
 
 
-def _begun(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+def _begun(
+    subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, age: timedelta = timedelta()
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC) - age
     return (
         x509.CertificateBuilder()
         .subject_name(_name(subject))
@@ -77,12 +84,14 @@ def _leaf(
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
     hosts: Iterable[str],
+    age: timedelta,
+    address: str,
 ) -> x509.Certificate:
     names: list[x509.GeneralName] = [x509.DNSName(host) for host in ["localhost", *hosts]]
-    names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    names.append(x509.IPAddress(ipaddress.ip_address(address)))
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     return (
-        _begun("Fakes", _AUTHORITY, key)
+        _begun("Fakes", _AUTHORITY, key, age)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -30,13 +30,18 @@ _PIECE = 64 * 1024
 
 
 class Front:
-    """Serves all given fakes until the end of its block. errors: what a fake stumbled over; must stay empty."""
+    """Serves all given fakes until the end of its block.
+
+    errors: what a fake stumbled over; must stay empty. certified: how the certificate of the TLS door is made where
+    that is not as usual, see certificates.make; set it before anybody asks for that door.
+    """
 
     def __init__(self, fakes: Sequence[Fake], *, port: int = 0, tls_port: int = 0) -> None:
         self.fakes = {host: fake for fake in fakes for host in fake.hosts}
         self.faults = Faults()
         self.journal = Journal()
         self.errors: list[str] = []
+        self.certified: dict[str, Any] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="chatkeep-fakes-"))
         self._plain = _Door(self, port, secure=False)
         self._tls_port = tls_port
@@ -53,7 +58,7 @@ class Front:
 
     @cached_property
     def _certificates(self) -> tuple[Path, ssl.SSLContext]:
-        return certificates.make(self.fakes, self._folder)
+        return certificates.make(self.fakes, self._folder, **self.certified)
 
     @property
     def context(self) -> ssl.SSLContext:

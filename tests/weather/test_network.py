@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import itertools
 import socket
+import tracemalloc
+import zlib
 from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.weather.skies import Device, Sky
-from tests.weather.story import Story
+from tests.weather.story import Story, kinds
 from tests.weather.tally import TALLY
 
 from chatkeep.errors import Unavailable
+from chatkeep.providers.http import METADATA_CAP, UNTRUSTED
 from fakes.faults import Fault, Faults
 
 WRITING = "^(POST|PUT|PATCH|DELETE) "
@@ -113,4 +119,64 @@ def test_a_line_that_cannot_be_trusted_is_not_used_at_all(sky: Sky, tmp_path: Pa
             call()
     assert sky.cloud.journal.count() == 0
     story.met(faults=3)
+    story.ends_well()
+
+
+CERTIFICATES: dict[str, tuple[dict[str, Any], bool]] = {
+    "in order": ({}, True),
+    "expired": ({"age": timedelta(days=31)}, False),
+    "not valid yet": ({"age": timedelta(days=-2)}, False),
+    "another host's": ({"address": "127.0.0.9"}, False),
+}
+"""How the certificate is made, and whether anything may be sent. The one in order is the control."""
+
+
+@pytest.mark.parametrize("what", CERTIFICATES)
+def test_a_certificate_of_an_authority_we_trust_must_be_in_order_too(
+    sky: Sky, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story(sky, tmp_path)
+    story.back_up()
+    front = sky.cloud.front
+    front.certified, good = CERTIFICATES[what]
+    monkeypatch.setenv("SSL_CERT_FILE", str(front.ca_file))
+    sky.cloud.journal.clear()
+    storage = story.laptop.open(base=f"https://127.0.0.1:{front.tls_port}", attempts=1)
+    for call in (storage.listing, lambda: storage.get("README.txt"), lambda: storage.put("a", b"x")):
+        with pytest.raises(Unavailable) as raised:
+            call()
+        assert (raised.value.what == UNTRUSTED) is not good
+    assert bool(sky.cloud.journal.count()) is good
+    if not good:
+        story.met(faults=3)
+    story.ends_well()
+
+
+@cache
+def bomb() -> bytes:
+    """A small answer that unpacks to four times what is ever taken as metadata."""
+    packing = zlib.compressobj(9, wbits=31)
+    blank = b" " * 2**20
+    return b"".join(packing.compress(blank) for _ in range(4 * METADATA_CAP // len(blank))) + packing.flush()
+
+
+PACKED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+
+def test_an_answer_that_unpacks_to_very_much_is_left_at_the_limit(sky: Sky, tmp_path: Path) -> None:
+    story = Story(sky, tmp_path)
+    story.back_up()
+    before = sky.ours()
+    sky.cloud.faults.fail("", 200, headers=PACKED, body=bomb(), times=99)
+    story.change()
+    tracemalloc.start()
+    try:
+        assert story.back_up(attempts=1) is None
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 3 * METADATA_CAP
+    assert kinds(story.errors) == {"Unavailable"}
+    assert sky.ours() == before
+    story.met()
     story.ends_well()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,9 @@ from chatkeep import vault
 from chatkeep.errors import NotFound
 from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
-from chatkeep.storage import Changes, Counting, StoredObject, Traits
+from chatkeep.storage import Below, Changes, Counting, StoredObject, Traits
 from chatkeep.vault import Vault
+from chatkeep.vault.cache import Cache
 from chatkeep.vault.names import Names
 
 HOST = "laptop-7f3a"
@@ -132,13 +133,66 @@ def test_an_object_that_the_feed_never_told_of_is_found_by_listing_again(
     assert loaded(mine.load(saved.snapshot)) == held
 
 
-def test_the_first_listing_waits_until_earlier_puts_have_settled(memory: Memory, made: Vault) -> None:
-    waits: list[float] = []
-    objects = made._objects
-    names = Names(objects.storage, objects.cache, sleep=waits.append, clock=objects.clock)
-    names.look()
-    names.look()
-    assert waits == [memory.traits.settles]
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def go(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Lagging(Memory):
+    """Its listings show what was put when a minute has passed; its feed tells of it at once."""
+
+    traits = Traits(settles=60.0)
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.born: dict[str, datetime] = {}
+        self.listings = 0
+
+    def put(self, name: str, data: bytes) -> StoredObject:
+        self.born[name] = self.clock()
+        return super().put(name, data)
+
+    def listing(self, prefix: str = "") -> list[StoredObject]:
+        self.listings += 1
+        shown = self.clock() - timedelta(seconds=self.traits.settles)
+        return [stored for stored in super().listing(prefix) if self.born[stored.name] <= shown]
+
+
+def test_what_was_put_just_before_the_first_look_is_seen_when_listings_show_it_and_nobody_waits() -> None:
+    clock = Clock()
+    storage = Lagging(clock)
+    storage.put("Vault/config", b"")
+    clock.go(120)
+    names = Names(Below(storage, "Vault"), Cache(None, ""), clock=clock)
+
+    def put(number: int) -> None:
+        storage.put(f"Vault/snapshots/{number:064x}", b"")
+
+    put(1)
+    clock.go(30)
+    assert names.of("snapshots/") == set()  # the first look: neither the listing nor the feed tells of it
+    put(2)
+    assert len(names.of("snapshots/")) == 1
+    clock.go(40)
+    put(3)
+    assert len(names.of("snapshots/")) == 3
+    clock.go(40)
+    put(4)
+    before = storage.listings
+    assert len(names.of("snapshots/")) == 4
+    assert storage.listings == before + 1
+    put(5)
+    assert len(names.of("snapshots/")) == 5
+    assert storage.listings == before + 1  # from now on the feed tells it all
 
 
 class Late(Folder):

@@ -4,8 +4,9 @@ A folder is listed once; from then on one request tells what came and went in al
 the cache with the cursor, so a new process begins where the last one ended. Where there is no feed every look is a
 listing. Nothing is ever deleted on the word of a feed: collecting lists.
 
-What this machine did itself so lately that a listing need not show it yet is kept in the cache too: the next process
-would else take an older snapshot for the newest of this device.
+What this machine did itself, or was told of, so lately that a listing need not show it yet is kept in the cache too:
+the next process would else take an older snapshot for the newest of this device. And a listing is remembered only if it
+is younger than the cursor by more than that: what was put just before the cursor is in no later news.
 """
 
 from __future__ import annotations
@@ -34,22 +35,24 @@ def is_name(text: str) -> bool:
 
 
 class _Known(msgspec.Struct):
-    """cursor: where to ask from. folders: names in each folder that was listed since. gone: packs told to be gone."""
+    """cursor: where to ask from. folders: names in each folder that was listed since. gone: packs told to be gone.
+
+    since, late: when the cursor was taken, and how many seconds later a listing shows all that was put before it.
+    """
 
     cursor: str
     folders: dict[str, set[str]]
     gone: set[str]
+    since: datetime | None = None
+    late: float = 0.0
 
 
 class Names:
     """The names of the small objects of a vault, and of packs that went."""
 
-    def __init__(
-        self, storage: Storage, cache: Cache, *, sleep: Callable[[float], None], clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, storage: Storage, cache: Cache, *, clock: Callable[[], datetime]) -> None:
         self._storage = storage
         self._cache = cache
-        self._sleep = sleep
         self._clock = clock
         self._known: _Known | None = None
         self._seen: set[str] = set()
@@ -78,9 +81,8 @@ class Names:
                 self._known = None
             return False
         if self._known is None or not told.complete:
-            self._known = _Known(told.cursor, {}, set())
+            self._known = _Known(told.cursor, {}, set(), self._clock(), self._storage.traits.settles)
             self._is_there()
-            self._sleep(self._storage.traits.settles)  # what was put just before the cursor must be in the listings
         elif CONFIG in told.gone:
             self._is_there()
         self._take(told.changed, told.gone)
@@ -102,6 +104,9 @@ class Names:
         assert self._known is not None
         self._seen |= came
         self._seen -= went
+        if self._storage.traits.settles:
+            self._note(came, put=True)
+            self._note(went, put=False)
         for name in came | went:
             folder, _, last = name.rpartition("/")
             known = self._known.folders.get(folder + "/")
@@ -120,9 +125,17 @@ class Names:
             return self.listed(folder)
         assert self._known is not None
         if folder not in self._known.folders:
-            self._known.folders[folder] = self.listed(folder)
+            found = self.listed(folder)
+            if not self._is_settled():  # what was put just before the cursor may be missing, and is never told
+                return found
+            self._known.folders[folder] = found
             self._keep()
         return set(self._known.folders[folder])
+
+    def _is_settled(self) -> bool:
+        assert self._known is not None
+        late = timedelta(seconds=self._known.late)
+        return not late or self._known.since is None or abs(self._clock() - self._known.since) > late
 
     def listed(self, folder: str) -> set[str]:
         """The names in a folder by a listing of its own; a stray file is none."""
@@ -130,7 +143,7 @@ class Names:
         return {name for name in self._corrected(folder, found) if is_name(name)}
 
     def _corrected(self, folder: str, found: set[str]) -> set[str]:
-        """A listing, with what we did ourselves so lately that it need not show yet."""
+        """A listing, with what we did or were told of so lately that it need not show yet."""
         self._forget_what_settled()
         for name, (put, _) in self._did.items():
             if name.startswith(folder):
@@ -142,8 +155,9 @@ class Names:
         self._did = {name: did for name, did in self._did.items() if abs(self._clock() - did[1]) <= late}
 
     def _note(self, names: Iterable[str], *, put: bool) -> None:
-        self._did |= dict.fromkeys(names, (put, self._clock()))
-        if self._storage.traits.settles:
+        new = dict.fromkeys(names, (put, self._clock()))
+        self._did |= new
+        if new and self._storage.traits.settles:
             self._forget_what_settled()
             self._cache.put(_LATELY, msgspec.msgpack.encode(self._did))
 

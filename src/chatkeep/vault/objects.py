@@ -92,7 +92,7 @@ class Objects:
         self.cache = cache
         self.spool = Spool(cache, clock)
         self.damage = Damage(cache)
-        self.names = Names(self.storage, self.cache, sleep=sleep, clock=clock)
+        self.names = Names(self.storage, self.cache, clock=clock)
         self.cuts = self.cache.cuts()
         self._kept_cuts = dict(self.cuts)
         self.index = self.index_kind()

@@ -242,6 +242,9 @@ def test_what_a_list_hid_is_found_when_it_is_looked_at_again(
     joined = devices().open(new=False)
     assert names(joined) == ["Vault/old"]
     assert joined.traits.settles == LISTS_SETTLE_S
+    now += LISTS_SETTLE_S / 2
+    assert joined.traits.settles == LISTS_SETTLE_S / 2
+    now -= LISTS_SETTLE_S / 2
     cursor = joined.changes("").cursor
     end = now + wait
     while now < end:

@@ -38,7 +38,7 @@ SETTLES_S = 2.0
 LISTS_SETTLE_S = 60.0
 LOOK_AGAIN_S = 3600.0
 """Where the first list had anything, others may have made more just before, which it missed. So everything is listed
-again a minute and an hour later; until the minute is over we say that this place settles late.
+again a minute and an hour later; what is left of the minute, we say that this place settles late.
 
 Source: rclone's manual for Drive: what is new may be missing from lists, up to about an hour; 2026-11.
 """
@@ -83,8 +83,9 @@ class GoogleDrive:
 
     @property
     def traits(self) -> Traits:
-        late = self._tree is not None and self._tree.looks == 0 and self._tree.look_again_at > 0
-        return Traits(doubles=True, settles=LISTS_SETTLE_S if late else SETTLES_S, parallel=4)
+        late = self._tree.look_again_at if self._tree is not None and self._tree.looks == 0 else 0.0
+        left = min(late - self._clock(), LISTS_SETTLE_S) if late else 0.0
+        return Traits(doubles=True, settles=max(SETTLES_S, left), parallel=4)
 
     @property
     def requests(self) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatkeep.cli import connecting
+from chatkeep.cli import consenting as consenting_here
 from chatkeep.connections import consenting
 from connections.attic import NAME, attic
 from fakes.given import Cloud
@@ -75,6 +76,23 @@ def test_the_browser_comes_back_and_the_place_is_connected(chatkeep: Command, cl
     (listed,) = chatkeep("connections", "--json").json
     assert listed["sign_in"]["state"] == "fine"
     assert chatkeep("connections", "test", "drive").code == 0
+
+
+def test_a_browser_that_ends_with_its_last_page_is_no_deadlock(
+    chatkeep: Command, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those are that run in a terminal: the last page is ours, so it must be served while the browser is open."""
+    monkeypatch.setattr(consenting_here, "OPENS_S", 0.01)
+    pages: Pages = []
+
+    def opened(address: str) -> bool:
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            pages.append(answer.read().decode())
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    assert chatkeep("connect", NAME, "--name", "drive", "--json").json["name"] == "drive"
+    assert any("You may close this page" in page for page in pages)
 
 
 def test_what_is_connected_can_be_backed_up_to(filled: Command, cloud: Cloud, browser: Pages) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from chatkeep.connections.models import Connection, Consent
 
 SHOWN_WITHIN_S = 5.0
+OPENS_S = 3.0
+"""A browser that has not ended by then is open."""
 
 
 def consented(
@@ -77,13 +79,22 @@ def _ask(row: Consent, app: App, coming: Return, *, by_device: bool, opens: bool
     address = consenting.address_of(row, app.installation)
     title = provider(row.provider).title
     click.echo(f"Allow access at {title} on this page:\n\n  {address}\n", err=True)
-    if opens and webbrowser.open(address):
+    if opens and _opened(address):
         click.echo("It should be open in your browser now. Waiting until you come back …", err=True)
     elif row.redirect:
         click.echo("On another computer the last page will not load: paste its whole address here.", err=True)
     else:
         click.echo("Paste the code here that the page shows.", err=True)
     coming.wait(row, app, reads=not opens or sys.stdin.isatty())
+
+
+def _opened(address: str) -> bool:
+    """Whether a browser shows the page, or is about to. Some end only with their last page, which waits for us."""
+    said: list[bool] = []
+    browser = threading.Thread(target=lambda: said.append(webbrowser.open(address)), daemon=True)
+    browser.start()
+    browser.join(OPENS_S)
+    return said != [False]
 
 
 def _by_device(row: Consent, app: App) -> bool:

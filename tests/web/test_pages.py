@@ -279,12 +279,26 @@ def test_backing_up_wiping_and_restoring_through_the_pages(
     assert snapshot is not None
     look = keeper.post("/backups/stick/restore", {"snapshot": snapshot[1], "do": "look"})
     work()
-    assert "a look before" in _text(keeper, look.headers["Location"])
+    said = _text(keeper, look.headers["Location"])
+    assert "a look before" in said
+    assert re.search(r"A week in Lisbon.*?comes back, with 8 messages", said, re.DOTALL)
     assert example_archive.listing(Selection()) == []
-    run = keeper.post("/backups/stick/restore", {"snapshot": snapshot[1], "do": "restore"})
+    asked = dict(re.findall(r'name="(snapshot|how|do)" value="(\w+)"', said.partition("Restore it now")[0]))
+    assert asked == {"snapshot": snapshot[1], "how": "merge", "do": "restore"}
+    run = keeper.post("/backups/stick/restore", asked)
     work()
-    assert "Done" in _text(keeper, run.headers["Location"])
+    said = _text(keeper, run.headers["Location"])
+    assert "Done" in said
+    assert "What changed" in said
     assert {one.id: one.revision for one in example_archive.listing(Selection())} == before
+    again = keeper.post("/backups/stick/restore", {"snapshot": snapshot[1], "do": "look"})
+    work()
+    assert "Nothing would change." in _text(keeper, again.headers["Location"])
+    receipt = re.search(r'href="(/import/\d+/)">Undo<', said)
+    assert receipt is not None
+    assert "Undo this restore" in _text(keeper, receipt[1])
+    assert "The restore was undone" in keeper.post(receipt[1] + "undo").content.decode()
+    assert example_archive.listing(Selection()) == []
 
 
 def test_a_run_that_failed_says_what_to_do(

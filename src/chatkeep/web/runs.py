@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import reverse
 
 from chatkeep.jobs.models import OPEN, Job, State
-from chatkeep.web.templatetags.words import number, platform, size
+from chatkeep.web.templatetags.words import number, platform, plural, size
 
 _TITLES = {
     "import": "Import",
@@ -139,6 +139,31 @@ class Shown:
             facts.append(("All came back as it was saved", "yes" if self.report.get("ok") else "no"))
         return facts
 
+    @property
+    def changes(self) -> list[dict[str, str]]:
+        """What a restore does, or would do, to each conversation; the first of them, if they are many."""
+        if self.job.kind != "restore" or self.report.get("out"):
+            return []
+        there = not self.report.get("dry_run")
+        return [
+            {
+                "title": str(one["title"]),
+                "href": reverse("chat", args=[one["id"]]) if there or not one["new"] else "",
+                "what": _done_to(one),
+            }
+            for one in self.report.get("conversations", [])[:200]
+        ]
+
+    @property
+    def more_changes(self) -> int:
+        """How many conversations change beyond those that are listed."""
+        return max(0, int(self.report.get("changed", 0)) - len(self.changes))
+
+    @property
+    def offers_restore(self) -> bool:
+        """Whether this was a look before a restore that would change something, which may follow now."""
+        return bool(self.job.kind == "restore" and self.report.get("dry_run") and self.report.get("changed"))
+
     def _counts(self, name: str) -> bool:
         return name in self.report and (bool(self.report[name]) or name in ("added", "changed", "new_documents"))
 
@@ -177,10 +202,21 @@ class Shown:
         if self.job.kind == "inbox" and self.report.get("taken"):
             return [{"name": "Look at the chats", "href": reverse("chats")}]
         if self.job.kind == "restore" and not self.report.get("dry_run"):
-            return [{"name": "Look at the chats", "href": reverse("chats")}]
+            undo = self.report.get("receipt")
+            found = [{"name": "Look at the chats", "href": reverse("chats")}]
+            return [*found, {"name": "Undo", "href": reverse("receipt", args=[undo])}] if undo else found
         return (
             [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check", "drill") else []
         )
+
+
+def _done_to(change: dict[str, Any]) -> str:
+    """What a restore does to a conversation, in words."""
+    counted = {name: plural(change[name], "message,messages") for name in ("added", "changed", "removed")}
+    if change["new"]:
+        return f"comes back, with {counted['added']}"
+    said = [f"{words} {name}" for name, words in counted.items() if change[name]]
+    return ", ".join(said) or "its title or what was noted about it"
 
 
 def _brought(taken: dict[str, Any]) -> str:

@@ -59,7 +59,7 @@ def _state(places: list[Connection]) -> dict[str, Any]:
         text = f"They are on this {_here()} only. If it is lost, they are lost."
         return {"mood": "warn", "title": "Your chats have no backup yet", "text": text, "do": "Set up a backup"}
     if not backed_up:
-        text = "A place is connected, but nothing was backed up to it."
+        text = "A place is connected, but what is on this machine was not backed up to it yet."
         return {"mood": "warn", "title": "The first backup is still to be made", "text": text, "do": "Back up"}
     if timezone.now() - max(backed_up) > OLD:
         text = f"What came since then is on this {_here()} only."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import shutil
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatkeep import example
+from chatkeep.archive import Receipt
 from chatkeep.errors import Refused, WrongUse
 from chatkeep.web import held
 from chatkeep.web.held import archive
@@ -70,12 +72,17 @@ def bring_example(request: HttpRequest) -> HttpResponseBase:
 
 @require_GET
 def receipt(request: HttpRequest, number: str) -> HttpResponse:
-    """What one import brought, and how to take it back."""
-    return render(request, "pages/receipt.html", {"receipt": archive(request).receipt(number)})
+    """What one import or restore brought, and how to take it back."""
+    return _receipt(request, archive(request).receipt(number))
 
 
 @require_POST
 def undo(request: HttpRequest, number: str) -> HttpResponse:
-    """Take an import back, and say what that did."""
+    """Take an import or a restore back, and say what that did."""
     undone = archive(request).undo(number)
-    return render(request, "pages/receipt.html", {"receipt": archive(request).receipt(number), "undone": undone})
+    return _receipt(request, archive(request).receipt(number), undone=undone)
+
+
+def _receipt(request: HttpRequest, found: Receipt, **more: Any) -> HttpResponse:
+    what = "restore" if found.importer.partition("/")[0] in ("merge", "replace") else "import"
+    return render(request, "pages/receipt.html", {"receipt": found, "operation": what, **more})

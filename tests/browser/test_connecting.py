@@ -71,25 +71,37 @@ def _free_port() -> int:
 
 
 @contextmanager
+def _started(environment: dict[str, str]) -> Iterator[str]:
+    """The app, and the link into it. Another test may take the port that was free: then there is another one."""
+    command = [*CHATKEEP, "serve", "--no-browser"]
+    for _ in range(20):
+        given = environment | {"CHATKEEP_PORT": str(_free_port())}
+        process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        with process.stdout as lines:
+            try:
+                link = next((found[0] for line in lines if (found := re.search(r"http://\S+", line))), "")
+                if link:
+                    yield link
+                    return
+            finally:
+                process.terminate()
+                process.wait(20)
+    raise AssertionError("the app does not start")
+
+
+@contextmanager
 def _serving(home: Path, clouds: Clouds) -> Iterator[str]:
     environment = os.environ | {
         "CHATKEEP_HOME": str(home),
-        "CHATKEEP_PORT": str(_free_port()),
         "CHATKEEP_CLOUD_BASE": clouds.front.url,
         "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": "cid",
         "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "csec",
         "CHATKEEP_DROPBOX_CLIENT_ID": "cid",
         "CHATKEEP_ONEDRIVE_CLIENT_ID": "cid",
     }
-    process = subprocess.Popen([*CHATKEEP, "serve", "--no-browser"], env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        lines = iter(process.stdout.readline, "")
-        yield next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with _started(environment) as link:
+        yield link
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,117 @@
+"""A laptop as a person has one: a data folder of its own, the command line, and the app in a browser.
+
+With PICTURES=FOLDER every step of a walk is kept there: a picture at both widths, or what a command said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from .test_connecting import CHATKEEP, DESK, PHONE, Clouds, _base, _overflow, _started, _violations
+
+PICTURES = os.environ.get("PICTURES", "")
+
+
+@dataclass
+class Walk:
+    """A walk that is recorded, step by step."""
+
+    name: str
+    steps: int = 0
+
+    def _next(self, what: str) -> Path | None:
+        self.steps += 1
+        if not PICTURES:
+            return None
+        folder = Path(PICTURES) / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.steps:02}-{what.replace(' ', '-')}"
+
+    def see(self, page: Page, what: str) -> None:
+        """This page fits a desk and a phone, and axe sees nothing wrong; it is kept as a picture of each."""
+        kept = self._next(what)
+        for size, name in ((PHONE, "phone"), (DESK, "desk")):
+            page.set_viewport_size(size)
+            assert _overflow(page) <= 0, (what, name)
+            assert _violations(page) == [], (what, name)
+            if kept:
+                page.screenshot(path=f"{kept}-{name}.png", full_page=True)
+
+    def said(self, command: str, answer: str) -> None:
+        """What a command line said."""
+        if kept := self._next("command"):
+            kept.with_suffix(".txt").write_text(f"$ chatkeep {command}\n{answer}")
+
+
+@dataclass
+class Laptop:
+    """One machine. clouds: what it can reach."""
+
+    name: str
+    folder: Path
+    clouds: Clouds
+    walk: Walk
+    given: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return (
+            os.environ
+            | self.given
+            | {
+                "CHATKEEP_HOME": str(self.folder / "data"),
+                "CHATKEEP_CLOUD_BASE": self.clouds.front.url,
+                "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": "cid",
+                "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "csec",
+                "CHATKEEP_DROPBOX_CLIENT_ID": "cid",
+                "CHATKEEP_ONEDRIVE_CLIENT_ID": "cid",
+                "BROWSER": "curl --silent --location --output /dev/null %s",
+            }
+        )
+
+    def run(self, *arguments: str | Path, code: int = 0) -> str:
+        """A command as it is typed; what it printed for people."""
+        done = subprocess.run(
+            [*CHATKEEP, *map(str, arguments)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        said = done.stdout + done.stderr
+        if "--json" not in arguments:
+            self.walk.said(" ".join(map(str, arguments)), said)
+        assert done.returncode == code, said
+        return done.stdout
+
+    def ask(self, *arguments: str | Path) -> Any:
+        """The same for a script: its --json."""
+        return json.loads(self.run(*arguments, "--json"))
+
+    def conversations(self) -> dict[str, str]:
+        """Titles by id."""
+        return {one["id"]: one["title"] for one in self.ask("list")}
+
+    @contextmanager
+    def app(self, browser: Browser) -> Iterator[Page]:
+        """A page of its app, signed in."""
+        with _started(self.environment) as link:
+            context = browser.new_context(base_url=_base(link), viewport=DESK)
+            context.set_default_timeout(30_000)
+            page = context.new_page()
+            page.goto(link)
+            yield page
+            context.close()

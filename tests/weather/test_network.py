@@ -7,6 +7,7 @@ import socket
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,8 @@ from tests.weather.skies import Device, Sky
 from tests.weather.story import Story, kinds
 from tests.weather.tally import TALLY
 
-from chatkeep.errors import Unavailable
-from chatkeep.providers.http import METADATA_CAP, UNTRUSTED
+from chatkeep.errors import SlowDown, Unavailable
+from chatkeep.providers.http import METADATA_CAP, UNTRUSTED, Gate
 from fakes.faults import Fault, Faults
 
 WRITING = "^(POST|PUT|PATCH|DELETE) "
@@ -180,3 +181,31 @@ def test_an_answer_that_unpacks_to_very_much_is_left_at_the_limit(sky: Sky, tmp_
     assert sky.ours() == before
     story.met()
     story.ends_well()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_storm_of_pauses_is_waited_out_by_all_who_share_an_account_and_costs_little_more(
+    sky: Sky, tmp_path: Path, status: int
+) -> None:
+    gate = Gate(clock=sky.time, sleep=sky.time.sleep, patience_s=60.0)
+    first = Device(sky, tmp_path, name="laptop-1", gate=gate).open(new=True, attempts=1)
+    first.put("a", b"x")
+    second = Device(sky, tmp_path, name="laptop-2", gate=gate).open(attempts=1)
+    assert second.get("a") == b"x"
+    sky.cloud.journal.clear()
+    began, storms = sky.time(), 60
+    for nth in range(1, 2 * storms, 2):
+        sky.cloud.faults.fail("", status, headers={"Retry-After": "7"}, nth=nth)
+    faults = list(sky.faults)
+    while faults[-1].seen < faults[-1].nth:
+        for storage in (first, second):  # who is told to wait gives up, and the other comes at once
+            with suppress(SlowDown, Unavailable):
+                assert storage.get("a") == b"x"
+    entries = sky.cloud.journal.entries
+    early = sum(two.at - one.at < 7 for one, two in itertools.pairwise(entries) if one.status == status)
+    TALLY.add(sky.name, "asked too early", early)
+    assert not early
+    assert sum(entry.status == status for entry in entries) == storms
+    assert sky.time() - began <= 1.1 * 7 * storms
+    TALLY.add(sky.name, "faults injected", storms)
+    TALLY.add(sky.name, "survived", storms)

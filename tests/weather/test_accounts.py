@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -105,3 +106,46 @@ def test_a_wrong_clock_loses_nothing(sky: Sky, tmp_path: Path, off: int) -> None
 
 
 JSON = {"Content-Type": "application/json"}
+
+
+def reason(word: str) -> bytes:
+    return json.dumps({"error": {"code": 403, "errors": [{"reason": word}], "message": word}}).encode()
+
+
+def code(word: str) -> bytes:
+    return json.dumps({"error": {"code": word, "message": word}}).encode()
+
+
+CLOSED: list[tuple[str, str, int, bytes]] = [
+    ("google-drive", "the organisation forbids it", 403, reason("domainPolicy")),
+    ("google-drive", "read-only", 403, reason("insufficientFilePermissions")),
+    ("dropbox", "suspended", 401, b'{"error_summary":"user_suspended/","error":{".tag":"user_suspended"}}'),
+    ("dropbox", "forbidden", 403, b"{}"),
+    ("onedrive", "no longer shared", 403, code("accessDenied")),
+    ("onedrive", "read-only", 403, code("notAllowed")),
+]
+
+
+@pytest.mark.parametrize(
+    ("sky", "status", "body"),
+    [(at, n, said) for at, _, n, said in CLOSED],
+    indirect=["sky"],
+    ids=[f"{at}-{what}" for at, what, _, _ in CLOSED],
+)
+def test_an_account_that_is_closed_to_us_is_told_once_and_goes_on_when_it_is_open_again(
+    sky: Sky, tmp_path: Path, status: int, body: bytes
+) -> None:
+    story = Story(sky, tmp_path)
+    story.back_up()
+    before, slept = sky.ours(), len(sky.time.slept)
+    sky.cloud.faults.fail("", status, headers=JSON, body=body, times=999)
+    story.change()
+    with sky.cloud.journal.counted() as asked:
+        assert story.back_up() is None
+    assert kinds(story.errors) == {"Refused"}
+    assert not story.errors[-1].temporary
+    assert len(asked) <= 4  # the request, a fresh token at most, and once more with it
+    assert len(sky.time.slept) == slept  # nobody waits for what time does not heal
+    assert sky.ours() == before
+    story.met(person=True)
+    story.ends_well()

@@ -12,7 +12,7 @@ from tests.operations.conftest import Machine
 
 from archive.talks import said, take, talk
 from chatkeep import operations
-from chatkeep.archive import Archive
+from chatkeep.archive import Archive, tombstones
 from chatkeep.errors import NotFound
 from chatkeep.selection import Selection
 
@@ -233,6 +233,28 @@ def test_what_lay_in_the_trash_for_thirty_days_is_deleted_and_what_was_taken_out
     assert other.archive.count(Selection(trashed=True)) == 0
     assert other.archive.listed(talk("sea").id).trashed is False
     assert machine.archive.count() == 3
+
+
+@pytest.mark.parametrize("heeded", [True, False], ids=["as it is", "control: deletions are not heeded"])
+def test_a_machine_that_comes_back_after_ninety_days_revives_nothing_and_loses_nothing(
+    machine: Machine, other: Machine, third: Machine, monkeypatch: pytest.MonkeyPatch, heeded: bool
+) -> None:
+    now = datetime.now(UTC)
+    take(machine.archive, talk("garden", ["peas"]))
+    _settle(machine, other, third)
+    operations.trash(machine.archive, [talk("garden").id], now=now)
+    assert machine.sync(now=now + timedelta(days=31)).emptied == 1
+    take(third.archive, talk("lake", ["fish"]))
+    if not heeded:
+        monkeypatch.setattr(tombstones, "outcome", lambda conversation, tombstone: conversation)
+    for one in (third, machine, third):
+        one.sync(now=now + timedelta(days=90))
+    assert all(talk("lake").id in _ids(each) for each in (machine, third))
+    assert (talk("garden").id in _ids(third)) is not heeded
+
+
+def _ids(machine: Machine) -> set[str]:
+    return {one.id for one in machine.archive.documents()}
 
 
 def test_an_erased_conversation_comes_back_from_nowhere(machine: Machine, other: Machine, third: Machine) -> None:

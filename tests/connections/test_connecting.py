@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 from django.db import connection as database
 
@@ -195,10 +196,44 @@ def test_the_device_keeps_its_name_and_suffix(installation: Installation) -> Non
 
 def test_the_emergency_kit_holds_what_opens_the_vault_elsewhere(place: Path, installation: Installation) -> None:
     made = connect(place, installation)
-    facts = {"name": made.name, "provider": made.provider, "vault": made.vault, "recovery_key": made.recovery_key}
-    page = emergency_kit(account="/media/my stick", made=date(2026, 11, 22), **facts)
+    page = emergency_kit(
+        msgspec.structs.replace(made, account="/media/my stick"),
+        vault=made.vault,
+        recovery_key=made.recovery_key,
+        made=date(2026, 11, 22),
+    )
     assert made.recovery_key in page
     assert "restic -r '/media/my stick/Vault' restore latest" in page
     assert "chatkeep connect folder '/media/my stick'" in page
     assert max(map(len, page.splitlines())) <= 100
     assert vault.exists(opening.open_storage(opening.connection(), installation))
+
+
+@pytest.mark.parametrize(
+    ("provider", "location", "command"),
+    [
+        ("google-drive", {"folder": "Chatkeep"}, "chatkeep connect google-drive\n"),
+        ("dropbox", {"folder": "My chats"}, "chatkeep connect dropbox --folder 'My chats'\n"),
+        (
+            "onedrive",
+            {"folder": "Chats", "client_id": "my-app"},
+            "chatkeep connect onedrive --folder Chats --client-id my-app\n",
+        ),
+        (
+            "s3",
+            {"address": "https://s3.example", "bucket": "b", "region": "r", "access_key": "AK", "folder": "Chatkeep"},
+            "chatkeep connect s3 https://s3.example --bucket b --region r --access-key AK\n",
+        ),
+        (
+            "webdav",
+            {"address": "https://dav.example/my files", "user": "ana"},
+            "chatkeep connect webdav 'https://dav.example/my files' --user ana\n",
+        ),
+    ],
+)
+def test_the_kit_leads_to_the_same_folder(provider: str, location: dict[str, str], command: str) -> None:
+    """Without it a new and empty vault would be made beside the one that is wanted."""
+    place = Connection(name="cloud", provider=provider, account="alice@example.com", location=location)
+    page = emergency_kit(place, vault="0" * 64, recovery_key="KEY", made=date(2026, 11, 22))
+    assert command in page
+    assert ("folder" not in location) == (", folder " not in page)

@@ -5,23 +5,15 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
-
-class Named(Protocol):
-    """What a kit says of a place; a connection, or what connecting gave."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def account(self) -> str: ...
+if TYPE_CHECKING:
+    from chatkeep.connections.kit import Place
 
 
-def check(kit: Path | None, connection: Named) -> None:
+def check(kit: Path | None, connection: Place) -> None:
     """Refuse to write over a file, or into the place that the key opens. Raises UsageError."""
     if kit is None:
         return
@@ -32,14 +24,12 @@ def check(kit: Path | None, connection: Named) -> None:
         raise click.UsageError("That is the place of the vault itself; a key that lies beside it protects nothing.")
 
 
-def write(kit: Path, connection: Named, recovery_key: str, *, vault: str = "") -> None:
+def write(kit: Path, connection: Place, recovery_key: str, *, vault: str = "") -> None:
     """Write the emergency kit, for the eyes of its owner alone."""
     from chatkeep.connections.kit import emergency_kit
 
     page = emergency_kit(
-        name=connection.name,
-        provider=connection.provider,
-        account=connection.account,
+        connection,
         vault=vault or str(getattr(connection, "vault_id", "")),
         recovery_key=recovery_key,
         made=datetime.now(UTC).date(),

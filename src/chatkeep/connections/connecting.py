@@ -36,7 +36,7 @@ Ask = Callable[[], str]
 
 
 class Connected(msgspec.Struct, frozen=True, kw_only=True):
-    """What was connected. account: who or where it is, as people know it.
+    """What was connected. account: who or where it is, as people know it. location: where exactly, nothing secret.
 
     joined: the place held a vault already. recovery_key: of a vault that was made now, "" for one that was joined; it
     is kept nowhere, so this is the only moment to show it.
@@ -48,6 +48,7 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
     quota: Quota | None
     vault: str
     joined: bool
+    location: Mapping[str, str] = {}
     recovery_key: str = ""
 
     def __repr__(self) -> str:
@@ -282,6 +283,7 @@ def _connected(row: Connection, *, joined: bool, recovery_key: str = "") -> Conn
         quota=quota(row),
         vault=row.vault_id,
         joined=joined,
+        location=row.location,
         recovery_key=recovery_key,
     )
 

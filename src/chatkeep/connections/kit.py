@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Protocol
+
+from chatkeep.connections.opening import CLIENT_ID
+
+_OPTIONS = {
+    "user": "--user",
+    "bucket": "--bucket",
+    "region": "--region",
+    "access_key": "--access-key",
+    "folder": "--folder",
+    CLIENT_ID: "--client-id",
+}
+"""What of a location is said to the command line, but for what is said anyway."""
+_USUAL = {"folder": "Chatkeep", "region": "us-east-1"}
 
 _PAGE = """\
 CHATKEEP EMERGENCY KIT                                              {made}
@@ -10,7 +25,7 @@ CHATKEEP EMERGENCY KIT                                              {made}
 This page opens the vault in which your conversations are kept. Print it, or keep it in a
 password manager. Do not keep it in the place that holds the vault.
 
-  Place of the vault   {provider}: {account}
+  Place of the vault   {provider}: {account}{folder}
   Name                 {name}
   Vault                {vault}
 
@@ -32,35 +47,58 @@ TO GET EVERYTHING BACK WITHOUT CHATKEEP
 """
 
 
-def emergency_kit(*, name: str, provider: str, account: str, vault: str, recovery_key: str, made: date) -> str:
-    """The page as text, 90 columns wide. It holds the recovery key: treat it as the key itself."""
-    connect, fetch, repository = _ways(provider, account)
+class Place(Protocol):
+    """Where a vault is: a connection, or what connecting gave."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def location(self) -> Mapping[str, str]: ...
+
+
+def emergency_kit(place: Place, *, vault: str, recovery_key: str, made: date) -> str:
+    """The page as text, some 90 columns wide. It holds the recovery key: treat it as the key itself."""
+    connect, fetch, repository = _ways(place)
+    folder = place.location.get("folder", "")
     return _PAGE.format(
         made=made.isoformat(),
-        provider=provider,
-        account=account,
+        provider=place.provider,
+        account=place.account,
+        folder=f", folder {folder}" if folder else "",
         connect=connect,
         fetch=fetch,
         repository=repository,
-        name=name,
+        name=place.name,
         vault=vault[:16],
         recovery_key=recovery_key,
     )
 
 
-def _ways(provider: str, account: str) -> tuple[str, str, str]:
+def _ways(place: Place) -> tuple[str, str, str]:
     """How to connect the place again, how its files are fetched for restic, and what restic is given."""
     give = "(give the recovery key when it asks)"
-    if provider == "folder":
-        return f"chatkeep connect folder {_quoted(account)}     {give}", "", _quoted(f"{account}/Vault")
+    if place.provider == "folder":
+        return (
+            f"chatkeep connect folder {_quoted(place.account)}     {give}",
+            "",
+            _quoted(f"{place.account}/Vault"),
+        )
     fetch = "     Download the folder that holds Vault and README.txt, and go into it.\n"
-    if provider in ("webdav", "s3"):
-        return f"chatkeep connect {provider} {_quoted(account)} …     {give}", fetch, "Vault"
-    return (
-        f"chatkeep connect {provider}     (sign in as {account};\n     give the recovery key when it asks)",
-        fetch,
-        "Vault",
-    )
+    said = [place.provider]
+    if address := place.location.get("address"):
+        said.append(_quoted(address))
+    said += [
+        f"{option} {_quoted(place.location[name])}"
+        for name, option in _OPTIONS.items()
+        if place.location.get(name) and place.location[name] != _USUAL.get(name)
+    ]
+    if not place.location.get("address"):
+        give = f"(sign in as {place.account}; give the recovery key when it asks)"
+    return f"chatkeep connect {' '.join(said)}\n     {give}", fetch, "Vault"
 
 
 def _quoted(path: str) -> str:

@@ -87,9 +87,7 @@ def connect(request: HttpRequest) -> HttpResponse:
 def kit_of(made: connecting.Connected) -> str:
     """The emergency kit of a vault that was made now, as text."""
     return emergency_kit(
-        name=made.name,
-        provider=made.provider,
-        account=made.account,
+        made,
         vault=made.vault,
         recovery_key=made.recovery_key,
         made=datetime.now(UTC).date(),

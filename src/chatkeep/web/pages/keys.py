@@ -80,9 +80,7 @@ def add_recovery_key(request: HttpRequest, name: str) -> HttpResponse:
     with _opened(request, connection) as place, held.holding(request, "keys", connection.subject):
         key = str(place.vault.add_recovery_key(hostname=held.installation(request).host))
     kit = emergency_kit(
-        name=connection.name,
-        provider=connection.provider,
-        account=connection.account,
+        connection,
         vault=connection.vault_id,
         recovery_key=key,
         made=datetime.now(UTC).date(),

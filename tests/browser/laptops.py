@@ -1,7 +1,4 @@
-"""A laptop as a person has one: a data folder of its own, the command line, and the app in a browser.
-
-With PICTURES=FOLDER every step of a walk is kept there: a picture at both widths, or what a command said.
-"""
+"""A laptop as a person has one: a data folder of its own, the command line, and the app in a browser."""
 
 from __future__ import annotations
 
@@ -16,40 +13,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
-from .test_connecting import CHATKEEP, DESK, PHONE, Clouds, _base, _overflow, _started, _violations
-
-PICTURES = os.environ.get("PICTURES", "")
-
-
-@dataclass
-class Walk:
-    """A walk that is recorded, step by step."""
-
-    name: str
-    steps: int = 0
-
-    def _next(self, what: str) -> Path | None:
-        self.steps += 1
-        if not PICTURES:
-            return None
-        folder = Path(PICTURES) / self.name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{self.steps:02}-{what.replace(' ', '-')}"
-
-    def see(self, page: Page, what: str) -> None:
-        """This page fits a desk and a phone, and axe sees nothing wrong; it is kept as a picture of each."""
-        kept = self._next(what)
-        for size, name in ((PHONE, "phone"), (DESK, "desk")):
-            page.set_viewport_size(size)
-            assert _overflow(page) <= 0, (what, name)
-            assert _violations(page) == [], (what, name)
-            if kept:
-                page.screenshot(path=f"{kept}-{name}.png", full_page=True)
-
-    def said(self, command: str, answer: str) -> None:
-        """What a command line said."""
-        if kept := self._next("command"):
-            kept.with_suffix(".txt").write_text(f"$ chatkeep {command}\n{answer}")
+from .test_connecting import CHATKEEP, DESK, Clouds, _base, _started
+from .walking import Walk
 
 
 @dataclass

@@ -22,11 +22,10 @@ from fakes.microsoft import MicrosoftFake
 from fakes.server import Front
 
 from .test_in_a_browser import _QUIET, CHATKEEP, CHROMIUM, _overflow, _violations
+from .walking import DESK, PHONE, Walk
 
 pytestmark = pytest.mark.slow
 
-PHONE: Any = {"width": 390, "height": 844}
-DESK: Any = {"width": 1280, "height": 900}
 TITLES = {"google-drive": "Google Drive", "dropbox": "Dropbox", "onedrive": "OneDrive"}
 
 
@@ -159,39 +158,46 @@ def _begin(page: Page, provider: str, name: str) -> None:
 def test_a_cloud_is_denied_allowed_backed_up_to_signed_out_and_given_anew(
     page: Page, clouds: Clouds, provider: str
 ) -> None:
-    title, name = TITLES[provider], f"my-{provider}"
+    title, name, walk = TITLES[provider], f"my-{provider}", Walk(f"connecting {provider}", scripts=False)
+    page.goto("/connect/")
+    walk.see(page, "where to")
     _begin(page, provider, name)
+    walk.see(page, "what is asked")
     _to_the_provider(page, title)
     _answer(page, "Deny")
     page.get_by_role("heading", name=f"You did not allow access at {title}.").wait_for()
+    walk.see(page, "denied")
     page.get_by_role("button", name="Ask again").click()
     _to_the_provider(page, title)
     _answer(page, "Allow")
     page.get_by_role("heading", name="Signed in as alice@").wait_for()
     assert "code=" not in page.url
+    walk.see(page, "signed in")
     page.get_by_role("button", name="Make the backup").click()
     page.get_by_role("heading", name=f"{name} is connected").wait_for()
     assert re.fullmatch(r"[A-Z0-9-]{20,}", page.locator(".key").first.inner_text())
+    walk.see(page, "connected")
     page.goto(f"/backups/{name}/")
     assert "alice@" in page.locator("main").inner_text()
-    _reconnect_with_the_wrong_account(page, name, title)
-    _sign_in_ends(page, clouds, provider)
+    _reconnect_with_the_wrong_account(page, name, title, walk)
+    _sign_in_ends(page, clouds, provider, walk)
 
 
-def _reconnect_with_the_wrong_account(page: Page, name: str, title: str) -> None:
+def _reconnect_with_the_wrong_account(page: Page, name: str, title: str, walk: Walk) -> None:
     page.goto(f"/backups/{name}/")
     page.get_by_text("sign in anew, or disconnect").click()
     page.get_by_role("button", name="Sign in anew").click()
     _to_the_provider(page, title)
     _answer(page, "Allow", "bob")
     page.get_by_role("heading", name="You chose another account than before: bob@").wait_for()
+    walk.see(page, "wrong account")
     page.get_by_role("button", name="Choose the other account").click()
     _to_the_provider(page, title)
     _answer(page, "Allow", "alice")
     page.get_by_role("heading", name=name, exact=True).wait_for()
 
 
-def _sign_in_ends(page: Page, clouds: Clouds, provider: str) -> None:
+def _sign_in_ends(page: Page, clouds: Clouds, provider: str, walk: Walk) -> None:
     name, title = f"my-{provider}", TITLES[provider]
     clouds[provider].consent.revoke_all()
     page.goto(f"/backups/{name}/")
@@ -203,7 +209,9 @@ def _sign_in_ends(page: Page, clouds: Clouds, provider: str) -> None:
         if page.get_by_role("heading", name=f"{name} is signed out").is_visible():
             break
         page.wait_for_timeout(250)
+    walk.see(page, "signed out")
     page.goto(f"/backups/{name}/")
+    walk.see(page, "the place without consent")
     assert f"{title} no longer accepts the sign-in." in page.locator("main").inner_text()
     page.goto("/")
     page.get_by_role("button", name="Reconnect").click()
@@ -211,6 +219,7 @@ def _sign_in_ends(page: Page, clouds: Clouds, provider: str) -> None:
     _answer(page, "Allow")
     page.get_by_role("heading", name=name, exact=True).wait_for()
     assert "no longer accepts" not in page.locator("main").inner_text()
+    walk.see(page, "connected anew")
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])

@@ -47,7 +47,7 @@ def _seaweedfs(folder: Path) -> Iterator[str]:
     ports = dict(zip([name for part in parts for name in (part, f"{part}.grpc")], _free_ports(8), strict=True))
     command = [Path(sys.executable).with_name("weed"), "server", "-s3", f"-dir={folder / 'data'}", "-ip=127.0.0.1"]
     command += ["-ip.bind=127.0.0.1", *(f"-{name}={port}" for name, port in ports.items()), "-volume.max=0"]
-    command += [f"-s3.config={folder / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0"]
+    command += [f"-s3.config={folder / 's3.json'}", "-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += ["-master.volumeSizeLimitMB=64", "-master.telemetry=false"]  # it would tell its makers that it runs
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
@@ -56,36 +56,51 @@ def _seaweedfs(folder: Path) -> Iterator[str]:
             server.kill()
 
 
-@contextlib.contextmanager
-def _moto() -> Iterator[str]:
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one, with a bucket called kept."""
+    with _seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as address:
+        _make_bucket(address)
+        yield address
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The address of an imitation of Amazon's service, with a bucket called kept."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    yield "{}:{}".format(*server.get_host_and_port())
+    address = "{}:{}".format(*server.get_host_and_port())
+    _make_bucket(address)
+    yield address
     server.stop()
 
 
-@pytest.fixture(scope="session", params=["seaweedfs", "moto"])
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an S3 service, with a bucket called kept."""
+def _make_bucket(address: str) -> None:
+    """As soon as the service takes it: it may need some seconds until all its parts have found each other."""
+    import urllib3
     from minio import Minio
     from minio.error import S3Error
-    from urllib3.exceptions import HTTPError
 
-    begun = _moto() if request.param == "moto" else _seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
-    with begun as address:
-        client = Minio(endpoint=address, secure=False, region="us-east-1", **KEYS)
-        for left in reversed(range(200)):  # it takes a few seconds until all its parts have found each other
-            try:
-                client.make_bucket(bucket_name="kept")
-                break
-            except (S3Error, HTTPError):
-                if not left:
-                    raise
-                time.sleep(0.3)
-        client._http.clear()
-        yield f"http://{address}"
+    pool = urllib3.PoolManager(retries=False, timeout=5.0)
+    client = Minio(endpoint=address, secure=False, region="us-east-1", http_client=pool, **KEYS)
+    limit = time.monotonic() + 90
+    while True:
+        try:
+            client.make_bucket(bucket_name="kept")
+            break
+        except (S3Error, urllib3.exceptions.HTTPError):
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.3)
+    pool.clear()
+
+
+@pytest.fixture(params=["seaweedfs", "moto"])
+def service(request: pytest.FixtureRequest) -> str:
+    """The address of an S3 service, with a bucket called kept."""
+    return f"http://{request.getfixturevalue(request.param)}"
 
 
 _number = iter(range(10**6))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Command
-from tests.providers.test_s3 import KEYS, service
+from tests.providers.test_s3 import KEYS, moto, seaweedfs, service
 from tests.providers.test_webdav import PASSWORD, USER, rclone_server
 
-__all__ = ["rclone_server", "service"]
+__all__ = ["moto", "rclone_server", "seaweedfs", "service"]
 
 
 @pytest.fixture

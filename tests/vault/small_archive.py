@@ -89,12 +89,12 @@ class Restic:
         **environment: str,
     ) -> None:
         self.vault = place / "Vault"
-        self._repository = repository or str(self.vault)
+        self._repository = repository
         self._program = program
         self._environment = {**os.environ, "RESTIC_PASSWORD": password, "HOME": str(place), **environment}
 
     def run(self, *arguments: str, fails: bool = False) -> str:
-        command = [self._program, "-r", self._repository, "--no-cache", *arguments]
+        command = [self._program, "-r", self._repository or str(self.vault), "--no-cache", *arguments]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr

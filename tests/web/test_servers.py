@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
-from tests.providers.test_s3 import KEYS, service
+from tests.providers.test_s3 import KEYS, moto, seaweedfs, service
 from tests.providers.test_webdav import PASSWORD, USER, wsgidav_server
 
 from chatkeep.archive import Archive
@@ -17,7 +17,7 @@ from chatkeep.connections.models import Connection
 from chatkeep.vault import keys
 from chatkeep.web import held
 
-__all__ = ["service", "wsgidav_server"]
+__all__ = ["moto", "seaweedfs", "service", "wsgidav_server"]
 
 
 @pytest.fixture(autouse=True)

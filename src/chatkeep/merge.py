@@ -133,17 +133,19 @@ def without(conversation: Conversation, gone: Collection[str]) -> Conversation:
 
 def news(new: Conversation, known: Conversation) -> Conversation:
     """What of a conversation is not in a known state of it: its versions that differ, its fields that differ."""
-    there = {
-        _version_name(one): msgspec.structs.replace(one, previous=())
-        for message in known.messages
-        for one in (message, *message.previous)
-    }
+    there = _records(known)
     same = pieces(new) & pieces(known) - there.keys()
-    for message in new.messages:
-        for one in (message, *message.previous):
-            if there.get(_version_name(one)) == msgspec.structs.replace(one, previous=()):
-                same.add(_version_name(one))
+    same |= {name for name, found in _records(new).items() if all(one in there.get(name, ()) for one in found)}
     return without(new, same)
+
+
+def _records(conversation: Conversation) -> dict[str, list[Message]]:
+    """All versions of messages by their names. Several have one name when one alone has a place for an attachment."""
+    found: dict[str, list[Message]] = {}
+    for message in conversation.messages:
+        for one in (message, *message.previous):
+            found.setdefault(_version_name(one), []).append(msgspec.structs.replace(one, previous=()))
+    return found
 
 
 def _version_name(message: Message) -> str:

@@ -7,6 +7,7 @@ import io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from archive.talks import said, take, talk
 from chatkeep.archive import Archive, tombstones
@@ -68,6 +69,18 @@ def test_taking_away_what_one_side_brought_leaves_none_of_it(a: Conversation, b:
 def test_the_news_are_what_makes_the_known_the_whole(a: Conversation, b: Conversation) -> None:
     assert merge(a, news(b, a)).messages == merge(a, b).messages
     assert pieces(merge(a, news(b, a))) >= version_names(merge(a, b))
+
+
+def test_a_version_that_is_new_beside_one_of_its_name_that_is_known_is_news() -> None:
+    """One record, read twice: while it was being written, with an attachment, and later without."""
+    whole = talk("garden", messages=[said("garden", 0, "peas")])
+    (later,) = whole.messages
+    file = Part(type="attachment", source_id="file-1", sha256="aa", size=3)
+    first = replace(later, parts=(file,), status="unfinished")
+    known = settle(replace(whole, messages=(first,)))
+    both = settle(replace(whole, messages=(first, later)))
+    assert len(both.messages[0].previous) == 1
+    assert merge(known, news(both, known)) == both
 
 
 @_few

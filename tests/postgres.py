@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from threading import Barrier
 
 SERVER = os.environ.get("CHATKEEP_TESTS") == "server"
 """Whether this run asks about a server, with PostgreSQL, instead of a laptop."""
@@ -130,6 +132,27 @@ def running(**settings: str) -> Iterator[Cluster]:
         with suppress(subprocess.TimeoutExpired):
             cluster.stop(immediately=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def cut(database: str) -> None:
+    """Closes all connections of others to a database, as happens when the server is started anew."""
+    import psycopg
+
+    with psycopg.connect(database) as held:
+        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
+        assert held.execute(f"{ended} AND pid <> pg_backend_pid()").fetchall()
+
+
+def at_once(number: int, hold: Callable[[], AbstractContextManager[object]]) -> None:
+    """Hold so many connections together, so that a pool keeps as many."""
+    together = Barrier(number)
+
+    def one(_: int) -> None:
+        with hold():
+            together.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(number) as threads:
+        list(threads.map(one, range(number)))
 
 
 def identity() -> dict[str, object]:

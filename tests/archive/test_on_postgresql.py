@@ -10,10 +10,10 @@ import pytest
 
 from archive.talks import take, talk
 from archives import about_servers
-from chatkeep.archive import Archive, server, server_tables
+from chatkeep.archive import Archive, kept, server, server_tables
 from chatkeep.archive.vectors import tokens, vectors
 from chatkeep.errors import NotFound, Unavailable, VaultTooNew
-from postgres import Cluster
+from postgres import Cluster, at_once, cut
 
 pytestmark = about_servers
 
@@ -55,13 +55,6 @@ def test_the_version_before_works_on_the_tables_of_the_next(
     assert archive.search("peas").total == 2
 
 
-def cut(database: str) -> None:
-    """Closes all connections of others to a database, as happens when the server is started anew."""
-    with psycopg.connect(database) as held:
-        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
-        assert held.execute(f"{ended} AND pid <> pg_backend_pid()").fetchall()
-
-
 def test_a_database_that_was_started_anew_is_asked_as_before(archive: Archive, database: str, tmp_path: Path) -> None:
     take(archive, talk("before", ["peas"]))
     cut(database)
@@ -73,16 +66,23 @@ def test_a_database_that_was_started_anew_is_asked_as_before(archive: Archive, d
         assert another.search("peas").total == 0
 
 
+def test_all_connections_that_were_cut_are_left_at_once(archive: Archive, database: str, tmp_path: Path) -> None:
+    """The pool's own check sleeps after each: with ten of them the thirty seconds for which one is waited are over."""
+    at_once(10, server._pool(database).one)
+    cut(database)
+    with Archive.open(tmp_path / "another") as another:
+        assert another.search("peas").total == 0
+
+
 def test_unless_nobody_looks_at_a_connection_before_it_is_used(
     archive: Archive, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take(archive, talk("before", ["peas"]))
-    pool = server._pool(database).connections
-    monkeypatch.setattr(pool, "_check", None)
+    monkeypatch.setattr(kept, "_was_cut", lambda held: False)
     cut(database)
     with pytest.raises(Unavailable):
         Archive.open(tmp_path / "another")
-    pool.check()
+    server._pool(database).connections.check()
 
 
 def test_tables_that_need_a_later_version_are_refused(cluster: Cluster) -> None:

@@ -11,7 +11,6 @@ import atexit
 import contextlib
 import os
 import re
-import select
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -23,7 +22,7 @@ from psycopg import errors
 from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool
 
-from chatkeep.archive import server_tables
+from chatkeep.archive import kept, server_tables
 from chatkeep.archive.vectors import Vectors
 from chatkeep.errors import Busy, ChatkeepError, Problem, QuotaFull, Refused, Unavailable, VaultTooNew, WrongUse
 
@@ -109,7 +108,6 @@ class _Pool:
             timeout=WAIT_S,
             name="chatkeep-archive",
             configure=_configure,
-            check=_check,
             open=False,
             kwargs={"autocommit": True, "cursor_factory": psycopg.RawCursor, "application_name": "chatkeep"},
         )
@@ -127,20 +125,10 @@ class _Pool:
 
     def take(self) -> _Held:
         with _reachable():
-            return self.connections.getconn()
+            return kept.living(self.connections, self.connections.getconn)
 
     def give_back(self, held: _Held) -> None:
         self.connections.putconn(held)
-
-
-def _check(held: _Held) -> None:
-    """Leave connections that the database closed, as it does when it is started anew, before they are used. Raises
-    psycopg.OperationalError. What was asked nothing has nothing to say: only one that does is asked whether it lives.
-    """
-    told = select.poll()
-    told.register(held.fileno(), select.POLLIN)
-    if told.poll(0):
-        ConnectionPool.check_connection(held)
 
 
 def _configure(held: _Held) -> None:
@@ -317,7 +305,6 @@ class Connection:
             except psycopg.OperationalError:
                 if not held.closed:
                     raise
-        self._pool.connections.check()
         with self._pool.one() as held, _reachable():
             return ask(held)
 
@@ -416,7 +403,6 @@ class Connection:
             if not self._held.closed:
                 raise
             self._pool.give_back(self._held)
-            self._pool.connections.check()
             self._held = self._pool.take()
             self._held.execute(beginning)
 

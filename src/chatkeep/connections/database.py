@@ -31,14 +31,13 @@ def _postgresql(url: str) -> dict[str, Any]:
     address = urlsplit(url)
     given = dict(parse_qsl(address.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "chatkeep.connections.postgresql",
         "NAME": unquote(address.path.removeprefix("/")),
         "USER": unquote(address.username or ""),
         "PASSWORD": unquote(address.password or ""),
         "HOST": given.pop("host", unquote(address.hostname or "")),
         "PORT": given.pop("port", str(address.port or "")),
         "CONN_MAX_AGE": 0,  # the pool keeps them
-        "CONN_HEALTH_CHECKS": True,  # one that died with its server is replaced before it is used
         "OPTIONS": _OPTIONS | {"pool": dict(POOL)} | given,
     }
 

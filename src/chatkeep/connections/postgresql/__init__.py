@@ -1,0 +1,1 @@
+"""Django's own backend for PostgreSQL, whose connections live when a request gets them."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
@@ -53,7 +53,7 @@ class Session:
     match: str
     begun: float
     parent: str = ""
-    data: bytearray = field(default_factory=bytearray)
+    data: bytes = b""
     done: Response | None = None
 
 
@@ -358,7 +358,7 @@ class GoogleFake:
         if self.partial_store and key not in self._partly:
             self._partly.add(key)
             body = body[: len(body) // 2 // UNIT * UNIT]
-        session.data[start:] = body
+        session.data = session.data[:start] + body
 
     def _finish(self, session: Session, request: Request) -> Response:
         signed = Call(
@@ -371,7 +371,7 @@ class GoogleFake:
             match=session.match,
             parent=session.parent,
         )
-        meta, data = dict(session.meta), bytes(session.data)
+        meta, data = dict(session.meta), session.data
         done = (
             self._updated(signed, session.target, meta, data) if session.target else self._created(signed, meta, data)
         )

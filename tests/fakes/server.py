@@ -268,17 +268,19 @@ class _Visit(BaseHTTPRequestHandler):
         return body, whole
 
     def _read(self, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
+        pieces: list[bytes] = []
+        left = size
+        while left:
             try:
-                piece = self.rfile.read(min(_PIECE, size - len(parts)))
+                piece = self.rfile.read(min(_PIECE, left))
             except OSError:
                 break
             if not piece:
                 break
-            parts += piece
+            pieces.append(piece)
+            left -= len(piece)
             self.front.faults.carry(len(piece))
-        return bytes(parts)
+        return b"".join(pieces)
 
     def _chunks(self) -> tuple[bytes, bool]:
         body = bytearray()

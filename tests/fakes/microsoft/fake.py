@@ -394,7 +394,7 @@ class MicrosoftFake:
         session = self.sessions.open.get(token)
         if session is None or len(session.received) != session.total:
             raise GraphError(400, "invalidRequest")
-        item, new = target.drive.put(*target.parent(), bytes(session.received))
+        item, new = target.drive.put(*target.parent(), session.received)
         del self.sessions.open[token]
         return self._item(request, target, item, 201 if new else 200)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fakes.microsoft.drive import Drive, GraphError, Item
@@ -28,7 +28,7 @@ class Session:
     behaviour: str
     times: dict[str, str]
     expires: float
-    received: bytearray = field(default_factory=bytearray)
+    received: bytes = b""
     total: int = 0
     deferred: bool = False
 
@@ -116,7 +116,7 @@ class Sessions:
         if there is not None and session.behaviour == "rename":
             stem, dot, end = name.rpartition(".")
             name = f"{stem} 1{dot}{end}" if dot else f"{name} 1"
-        item, new = session.drive.put(folder, name, bytes(session.received))
+        item, new = session.drive.put(folder, name, session.received)
         item.times = session.times
         del self.open[session.token]
         return item, new

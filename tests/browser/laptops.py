@@ -32,19 +32,11 @@ class Laptop:
 
     @property
     def environment(self) -> dict[str, str]:
-        return (
-            os.environ
-            | self.given
-            | {
-                "CHATKEEP_HOME": str(self.folder / "data"),
-                "CHATKEEP_CLOUD_BASE": self.clouds.front.url,
-                "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": "cid",
-                "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "csec",
-                "CHATKEEP_DROPBOX_CLIENT_ID": "cid",
-                "CHATKEEP_ONEDRIVE_CLIENT_ID": "cid",
-                "BROWSER": "curl --silent --location --output /dev/null %s",
-            }
-        )
+        own = {
+            "CHATKEEP_HOME": str(self.folder / "data"),
+            "BROWSER": "curl --silent --location --output /dev/null %s",
+        }
+        return os.environ | self.given | self.clouds.settings | own
 
     def run(self, *arguments: str | Path, code: int = 0) -> str:
         """A command as it is typed; what it printed for people."""

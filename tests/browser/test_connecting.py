@@ -39,6 +39,17 @@ class Clouds:
     def __getitem__(self, provider: str) -> Any:
         return self.fakes[provider]
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of a program that reaches them, with an app at each."""
+        return {
+            "CHATKEEP_CLOUD_BASE": self.front.url,
+            "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": "cid",
+            "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "csec",
+            "CHATKEEP_DROPBOX_CLIENT_ID": "cid",
+            "CHATKEEP_ONEDRIVE_CLIENT_ID": "cid",
+        }
+
 
 @pytest.fixture(scope="module")
 def clouds() -> Iterator[Clouds]:
@@ -91,15 +102,7 @@ def _started(environment: dict[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _serving(home: Path, clouds: Clouds) -> Iterator[str]:
-    environment = os.environ | {
-        "CHATKEEP_HOME": str(home),
-        "CHATKEEP_CLOUD_BASE": clouds.front.url,
-        "CHATKEEP_GOOGLE_DRIVE_CLIENT_ID": "cid",
-        "CHATKEEP_GOOGLE_DRIVE_CLIENT_SECRET": "csec",
-        "CHATKEEP_DROPBOX_CLIENT_ID": "cid",
-        "CHATKEEP_ONEDRIVE_CLIENT_ID": "cid",
-    }
-    with _started(environment) as link:
+    with _started(os.environ | clouds.settings | {"CHATKEEP_HOME": str(home)}) as link:
         yield link
 
 

@@ -161,7 +161,7 @@ def test_one_conversation_as_it_was_last_month_in_the_browser(browser: Browser, 
         assert "icing" not in page.content()
         changed.walk.see(page, "as it was")
         page.go_back()
-        page.get_by_role("link", name="Undo").click()
+        page.get_by_role("link", name="Receipt and undo").click()
         changed.walk.see(page, "the receipt")
         page.get_by_role("button", name="Undo this restore").click()
         changed.walk.see(page, "undone")

@@ -9,6 +9,7 @@ import random
 import subprocess
 import uuid
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -112,3 +113,16 @@ class Restic:
 def as_files(held: dict[str, bytes]) -> dict[str, bytes]:
     """What restic must restore for these conversations."""
     return {f"conversations/{n[0]}/{n[1]}/{n[2]}/{n}.json": data for n, data in held.items()}
+
+
+class Clock:
+    """A clock that tests move, for a machine and for the storage."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def go(self, by: timedelta) -> None:
+        self.now += by

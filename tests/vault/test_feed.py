@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.vault.small_archive import contents, document, documents, loaded
+from tests.vault.small_archive import Clock, contents, document, documents, loaded
 
 from chatkeep import vault
 from chatkeep.errors import NotFound
@@ -133,19 +133,6 @@ def test_an_object_that_the_feed_never_told_of_is_found_by_listing_again(
     assert loaded(mine.load(saved.snapshot)) == held
 
 
-class Clock:
-    """A clock that goes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
 class Lagging(Memory):
     """Its listings show what was put when a minute has passed; its feed tells of it at once."""
 
@@ -171,21 +158,21 @@ def test_what_was_put_just_before_the_first_look_is_seen_when_listings_show_it_a
     clock = Clock()
     storage = Lagging(clock)
     storage.put("Vault/config", b"")
-    clock.go(120)
+    clock.go(timedelta(seconds=120))
     names = Names(Below(storage, "Vault"), Cache(None, ""), clock=clock)
 
     def put(number: int) -> None:
         storage.put(f"Vault/snapshots/{number:064x}", b"")
 
     put(1)
-    clock.go(30)
+    clock.go(timedelta(seconds=30))
     assert names.of("snapshots/") == set()  # the first look: neither the listing nor the feed tells of it
     put(2)
     assert len(names.of("snapshots/")) == 1
-    clock.go(40)
+    clock.go(timedelta(seconds=40))
     put(3)
     assert len(names.of("snapshots/")) == 3
-    clock.go(40)
+    clock.go(timedelta(seconds=40))
     put(4)
     before = storage.listings
     assert len(names.of("snapshots/")) == 4

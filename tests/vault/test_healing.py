@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from tests.vault.small_archive import PASSPHRASE, Restic, attachment, contents, documents, loaded
-from tests.vault.test_tidy import Clock, TimedFolder
+from tests.vault.small_archive import PASSPHRASE, Clock, Restic, attachment, contents, documents, loaded
+from tests.vault.test_tidy import TimedFolder
 
 from chatkeep import vault
 from chatkeep.providers.folder import Folder

@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.vault.small_archive import PASSPHRASE, Restic, contents, document, documents, loaded, restics
+from tests.vault.small_archive import PASSPHRASE, Clock, Restic, contents, document, documents, loaded, restics
 
 from chatkeep import vault
 from chatkeep.errors import Busy
@@ -28,19 +28,6 @@ HOST = "laptop-7f3a"
 OTHER = "phone-0001"
 FEW = Policy(last=2, hourly=0, daily=0, weekly=0, monthly=0, yearly=0)
 DAY = timedelta(hours=25)
-
-
-class Clock:
-    """A clock that tests move, for a machine and for the storage."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def go(self, by: timedelta) -> None:
-        self.now += by
 
 
 class TimedFolder(Folder):

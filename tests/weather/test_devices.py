@@ -1,11 +1,10 @@
-"""Devices that were away for long, that are lost, and clouds that show less than there is."""
+"""Devices that were away for long or are new, and objects that are there twice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.weather.skies import Device, Sky
@@ -14,9 +13,8 @@ from tests.weather.story import Story
 from archive.talks import said, take, talk
 from chatkeep import operations
 from chatkeep.archive import Archive, tombstones
-from chatkeep.errors import NotFound
 from chatkeep.merge import version_names
-from chatkeep.storage import Counting, Storage, StoredObject
+from chatkeep.storage import Counting
 from chatkeep.vault import Policy
 
 DAY = 86_400.0
@@ -35,61 +33,6 @@ def test_an_object_that_is_there_twice_is_one(sky: Sky, tmp_path: Path, what: st
     assert story.look() == story.held
     assert story.opened(story.phone).check(read_data=True).ok
     story.met()
-
-
-class Cut:
-    """A storage whose listings end after some objects, without a word. shown: after how many; None for all."""
-
-    def __init__(self, inner: Storage) -> None:
-        self.inner = inner
-        self.shown: int | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def listing(self, prefix: str = "") -> list[StoredObject]:
-        return self.inner.listing(prefix)[: self.shown]
-
-
-@pytest.mark.parametrize("shown", [0, 1, 2, 4])
-def test_what_a_listing_does_not_show_is_not_taken_for_gone(sky: Sky, tmp_path: Path, shown: int) -> None:
-    cuts: list[Cut] = []
-
-    def around(storage: Storage) -> Storage:
-        cuts.append(Cut(storage))
-        return cuts[-1]  # type: ignore[return-value]
-
-    story = Story(sky, tmp_path, around=around)
-    for _ in range(4):
-        story.back_up()
-        story.change()
-    mine = story.opened(story.laptop)
-    cuts[-1].shown = shown
-    before = sky.ours()
-    mine.tidy(KEPT, host="laptop-1")
-    assert {n for n in before if n.startswith("Vault/data/")} <= sky.ours().keys()
-    sky.time.now += DAY + 3600
-    cuts[-1].shown = None
-    story.opened(story.laptop).tidy(KEPT, host="laptop-1")
-    story.met()
-    story.ends_well()
-
-
-@pytest.mark.parametrize("device", ["laptop", "phone"])
-def test_without_its_marker_a_folder_is_no_vault_and_nothing_is_made_of_it(
-    sky: Sky, tmp_path: Path, device: str
-) -> None:
-    """The wrong folder or account looks like this. A new vault would lock the old one out."""
-    story = Story(sky, tmp_path)
-    story.back_up()
-    sky.remove(f"{sky.top}/Vault/config")
-    left = sky.ours()
-    story.change()
-    with pytest.raises(NotFound):
-        story.opened(getattr(story, device)).snapshots()
-    assert story.back_up(getattr(story, device)) is None
-    assert sky.ours() == left
-    story.met(person=True)
 
 
 @contextmanager

@@ -294,7 +294,7 @@ def test_backing_up_wiping_and_restoring_through_the_pages(
     again = keeper.post("/backups/stick/restore", {"snapshot": snapshot[1], "do": "look"})
     work()
     assert "Nothing would change." in _text(keeper, again.headers["Location"])
-    receipt = re.search(r'href="(/import/\d+/)">Undo<', said)
+    receipt = re.search(r'href="(/import/\d+/)">Receipt and undo<', said)
     assert receipt is not None
     assert "Undo this restore" in _text(keeper, receipt[1])
     assert "The restore was undone" in keeper.post(receipt[1] + "undo").content.decode()

@@ -16,6 +16,7 @@ from chatkeep.archive import choosing, finding
 from chatkeep.archive.choosing import Conditions
 from chatkeep.archive.database import Database, Store, snapshot, transaction
 from chatkeep.archive.values import (
+    RESTORERS,
     Applied,
     Attachment,
     Change,
@@ -202,8 +203,7 @@ class Archive:
         untrash: ids of those that are taken out of the trash as well. source: where they come from, for the receipt.
         cursors: set in the last transaction, see `cursor`.
         """
-        importer = "replace/1" if replace else "merge/1"
-        with self._intake(source=source, digest="", importer=importer, keep_empty=False) as intake:
+        with self._intake(source=source, digest="", importer=RESTORERS[replace], keep_empty=False) as intake:
             for conversation in conversations:
                 intake.apply(conversation, replace=replace, untrash=conversation.id in untrash)
             intake.set_cursors(cursors or {})

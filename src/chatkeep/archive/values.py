@@ -43,6 +43,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     undone_at: str = ""
     finished: bool = True
 
+    @property
+    def is_restore(self) -> bool:
+        """Whether it brought in what was saved, not what a platform exported."""
+        return self.importer in RESTORERS.values()
+
+
+RESTORERS = {False: "merge/1", True: "replace/1"}
+"""What stands for the importer in the receipt of a restore: of one that merges, and of one that replaces."""
+
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A conversation in a list. messages: all of the tree; attachments: those it names, with or without bytes.

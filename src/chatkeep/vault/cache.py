@@ -4,7 +4,7 @@
     <folder>/<vault id>/snapshots/<name>   the JSON of a snapshot
     <folder>/<vault id>/cuts               how long documents and attachments were cut
     <folder>/<vault id>/feed               what the storage's feed of changes told, and its cursor
-    <folder>/<vault id>/lately             what this machine put and deleted so lately that listings need not show it
+    <folder>/<vault id>/lately             what was put and deleted so lately, here or as told, that lists may lack it
     <folder>/<vault id>/damage             packs that a check found damaged
     <folder>/<vault id>/checked            when packs were read whole
     <folder>/<vault id>/read-back          the snapshot that was read back last

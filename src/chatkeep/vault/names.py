@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -105,8 +105,7 @@ class Names:
         self._seen |= came
         self._seen -= went
         if self._storage.traits.settles:
-            self._note(came, put=True)
-            self._note(went, put=False)
+            self._note(dict.fromkeys(came, True) | dict.fromkeys(went, False))
         for name in came | went:
             folder, _, last = name.rpartition("/")
             known = self._known.folders.get(folder + "/")
@@ -154,9 +153,10 @@ class Names:
         late = timedelta(seconds=self._storage.traits.settles)
         self._did = {name: did for name, did in self._did.items() if abs(self._clock() - did[1]) <= late}
 
-    def _note(self, names: Iterable[str], *, put: bool) -> None:
-        new = dict.fromkeys(names, (put, self._clock()))
-        self._did |= new
+    def _note(self, new: Mapping[str, bool]) -> None:
+        """new: for each name whether it was put, or deleted."""
+        now = self._clock()
+        self._did |= {name: (put, now) for name, put in new.items()}
         if new and self._storage.traits.settles:
             self._forget_what_settled()
             self._cache.put(_LATELY, msgspec.msgpack.encode(self._did))
@@ -176,14 +176,14 @@ class Names:
 
     def came(self, name: str) -> None:
         """An object that we put ourselves."""
-        self._note([name], put=True)
+        self._note({name: True})
         if self._known is not None:
             folder, _, last = name.rpartition("/")
             self._known.folders.get(folder + "/", set()).add(last)
 
     def went(self, *names: str) -> None:
         """Objects that we deleted ourselves."""
-        self._note(names, put=False)
+        self._note(dict.fromkeys(names, False))
         self._seen.difference_update(names)
         for name in names:
             folder, _, last = name.rpartition("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -78,6 +79,8 @@ _FACTS: dict[str, tuple[tuple[str, str], ...]] = {
     "tidy": (("kept", "Backups that stay"), ("freed", "Space freed"), ("freed_later", "Space free in a day")),
     "check": (("snapshots", "Backups looked at"), ("conversations", "Conversations in the newest"), ("read", "Read")),
 }
+_LISTED = 200
+"""How many problems, conversations or backups a page names at the most."""
 _BYTES = frozenset({"bytes", "bytes_received", "bytes_sent", "freed", "freed_later", "read"})
 
 
@@ -111,7 +114,7 @@ class Shown:
 
     @property
     def problems(self) -> list[dict[str, str]]:
-        return list(self.report.get("problems", []))[:200]
+        return list(self.report.get("problems", []))[:_LISTED]
 
     @property
     def notes(self) -> list[str]:
@@ -133,13 +136,13 @@ class Shown:
         if self.job.kind == "tidy":
             would = "Would go" if self.report.get("dry_run") else "Gone"
             gone = self.report.get("forgotten", [])
-            facts += [(would, f"{one['time'][:16].replace('T', ' ')} UTC, {one['device']}") for one in gone[:200]]
+            facts += [(would, f"{one['time'][:16].replace('T', ' ')} UTC, {one['device']}") for one in gone[:_LISTED]]
             facts += [] if gone or not self.report else [(would, "none")]
         if self.job.kind == "drill" and self.report:
             facts.append(("All came back as it was saved", "yes" if self.report.get("ok") else "no"))
         return facts
 
-    @property
+    @cached_property
     def changes(self) -> list[dict[str, str]]:
         """What a restore does, or would do, to each conversation; the first of them, if they are many."""
         if self.job.kind != "restore" or self.report.get("out"):
@@ -151,7 +154,7 @@ class Shown:
                 "href": reverse("chat", args=[one["id"]]) if there or not one["new"] else "",
                 "what": _done_to(one),
             }
-            for one in self.report.get("conversations", [])[:200]
+            for one in self.report.get("conversations", [])[:_LISTED]
         ]
 
     @property
@@ -186,25 +189,19 @@ class Shown:
         """Where to go from here."""
         if self.job.is_open or not self.report:
             return []
-        if self.job.kind == "import":
-            undo = self.report.get("receipt")
-            found = [{"name": "Look at the chats", "href": reverse("chats")}]
-            return [*found, {"name": "Receipt and undo", "href": reverse("receipt", args=[undo])}] if undo else found
-        if self.job.kind in ("export", "everything"):
+        is_restore = self.job.kind == "restore"
+        if self.job.kind in ("export", "everything") or (is_restore and self.report.get("out")):
             return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
         if self.job.kind == "look":
             opened = [self.arguments.get("connection", ""), self.report.get("snapshot", "")]
             return [{"name": "Look into it", "href": reverse("opened", args=opened)}]
         if self.job.kind == "sync" and self.report.get("conflicts"):
             return [{"name": "Look at what differed", "href": reverse("conflicts")}]
-        if self.job.kind == "restore" and self.report.get("out"):
-            return [{"name": "Download", "href": reverse("export-download", args=[self.job.pk])}]
-        if self.job.kind == "inbox" and self.report.get("taken"):
-            return [{"name": "Look at the chats", "href": reverse("chats")}]
-        if self.job.kind == "restore" and not self.report.get("dry_run"):
+        brought = self.job.kind == "import" or (is_restore and not self.report.get("dry_run"))
+        if brought or (self.job.kind == "inbox" and self.report.get("taken")):
             undo = self.report.get("receipt")
             found = [{"name": "Look at the chats", "href": reverse("chats")}]
-            return [*found, {"name": "Undo", "href": reverse("receipt", args=[undo])}] if undo else found
+            return [*found, {"name": "Receipt and undo", "href": reverse("receipt", args=[undo])}] if undo else found
         return (
             [{"name": "Backups", "href": reverse("backups")}] if self.job.kind in ("backup", "check", "drill") else []
         )

@@ -84,5 +84,5 @@ def undo(request: HttpRequest, number: str) -> HttpResponse:
 
 
 def _receipt(request: HttpRequest, found: Receipt, **more: Any) -> HttpResponse:
-    what = "restore" if found.importer.partition("/")[0] in ("merge", "replace") else "import"
+    what = "restore" if found.is_restore else "import"
     return render(request, "pages/receipt.html", {"receipt": found, "operation": what, **more})

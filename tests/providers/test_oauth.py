@@ -197,9 +197,13 @@ def test_an_ended_consent_is_asked_about_once_and_heard_of_until_there_is_anothe
     for _ in range(3):
         with pytest.raises(SignInAgain):
             access.token(refused=store.tokens.access)
+    others = [opened(cloud, store) for _ in range(3)]
+    for other in others:
+        with pytest.raises(SignInAgain):
+            other.token()
     assert cloud.fake.consent.refreshes == 1
     store.tokens = cloud.tokens()
-    assert access.token() == store.tokens.access
+    assert {one.token() for one in (access, *others)} == {store.tokens.access}
 
 
 @pytest.mark.parametrize(

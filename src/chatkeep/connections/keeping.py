@@ -44,6 +44,11 @@ class KeptTokens:
             if not self._kind.objects.filter(pk=self._pk).update(tokens=sealed):
                 raise NotFound("The place was disconnected meanwhile.")
 
+    def allow_asking(self) -> None:
+        """Have the provider asked once more, though it said that the consent is over. Raises as `load` does."""
+        with self.alone():
+            self.save(msgspec.structs.replace(self.load(), is_over=False))
+
     def alone(self) -> AbstractContextManager[None]:
         """Nobody else renews this sign-in meanwhile."""
         return alone(self._installation.home, self._uid)

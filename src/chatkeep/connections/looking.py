@@ -208,6 +208,8 @@ def test(connection: Connection, installation: Installation) -> Tested:
         took_ms.append(round((time.monotonic() - begun) * 1000) - sum(took_ms))
 
     try:
+        if connection.signed_out:
+            KeptTokens(connection, installation).allow_asking()
         with closing(open_storage(connection, installation)) as storage:
             passed("open")
             probe(storage, step=passed)

@@ -89,7 +89,7 @@ class Tokens(msgspec.Struct, frozen=True):
     """What consent gave. Hides when shown.
 
     expires_at: of the access token [s since 1970]. refresh: "" if none. ends_at: of the consent itself [s since 1970],
-    0 where the provider does not say.
+    0 where the provider does not say. is_over: the provider said that the consent has ended.
     """
 
     access: str
@@ -97,6 +97,7 @@ class Tokens(msgspec.Struct, frozen=True):
     expires_at: float
     scopes: tuple[str, ...]
     ends_at: float = 0.0
+    is_over: bool = False
 
     def __repr__(self) -> str:
         return f"Tokens(expires_at={self.expires_at:.0f}, scopes={self.scopes})"
@@ -117,8 +118,8 @@ class Access:
     """Access tokens of one connection, fresh whenever asked for, from any thread or process.
 
     One refresh serves all that wait for it. What a refresh gave is stored before it is used, because the token before
-    may be dead by then. When the provider says that the consent is over it is not asked again, until the store has
-    other tokens.
+    may be dead by then. When the provider says that the consent is over nobody asks again, in no process, until the
+    store has other tokens.
     """
 
     def __init__(
@@ -130,7 +131,6 @@ class Access:
         self._http = Http(endpoints)
         self._clock = clock
         self._tokens: Tokens | None = None
-        self._over = ""
         self._opens = 0.0
         self._lock = threading.Lock()
 
@@ -156,7 +156,8 @@ class Access:
             return (self._tokens or self._store.load()).scopes
 
     def _usable(self, tokens: Tokens, refused: str) -> bool:
-        return bool(tokens.access) and tokens.access != refused and tokens.expires_at - self._clock() > EARLY_S
+        good = tokens.access not in ("", refused) and not tokens.is_over
+        return good and tokens.expires_at - self._clock() > EARLY_S
 
     def _renewed(self, refused: str) -> Tokens:
         kept = self._store.load()
@@ -171,7 +172,7 @@ class Access:
         return fresh
 
     def _refreshed(self, kept: Tokens) -> Tokens:
-        if not kept.refresh or kept.refresh == self._over:
+        if not kept.refresh or kept.is_over:
             raise SignInAgain("The sign-in at the provider is no longer valid.")
         if 0 < (left := self._opens - self._clock()) <= LONGEST_WAIT_S:  # more: the clock was put back
             raise SlowDown("The provider's sign-in asked for a pause that is not over yet.", wait_s=left)
@@ -180,8 +181,8 @@ class Access:
             answer = _ask(self._http, self._sign_in.token, form)
             self._told("done")
         except SignInAgain:
-            self._over = kept.refresh
             self._told("over")
+            self._store.save(msgspec.structs.replace(kept, is_over=True))
             raise
         except SlowDown as error:
             self._opens = self._clock() + error.wait_s

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from tests.providers.test_oauth import SIGN_IN
 
 from chatkeep.errors import SignInAgain, SlowDown, Unavailable, WrongUse
+from chatkeep.providers import http as http_module
 from chatkeep.providers.http import Endpoints, Gate, Http
 from chatkeep.providers.oauth import Access
 from fakes.echo import Echo
@@ -85,6 +92,50 @@ def test_a_line_that_fails_is_unavailable(cloud: Cloud, fault: Callable[..., obj
     assert http.request("GET", f"{HERE}/x").ok
     assert http.requests == 2
     http.close()
+
+
+class SlowLine:
+    """A server at the end of a line of so many bytes a second, on which little is under way at once."""
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self.rate = bytes_per_s
+        self.listening = socket.socket()
+        self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        self.listening.bind(("127.0.0.1", 0))
+        self.listening.listen()
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        line, _ = self.listening.accept()
+        with contextlib.suppress(OSError), line, self.listening:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += line.recv(1024)
+            head, _, begun = head.partition(b"\r\n\r\n")
+            found = re.search(rb"content-length: (\d+)", head.lower())
+            assert found
+            left = int(found[1]) - len(begun)
+            while left > 0 and (piece := line.recv(8192)):
+                left -= len(piece)
+                time.sleep(len(piece) / self.rate)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@pytest.mark.parametrize("kept_short", [True, False], ids=["kept short", "control"])
+def test_on_a_slow_line_the_answer_is_waited_for_from_when_the_body_has_gone(
+    monkeypatch: pytest.MonkeyPatch, kept_short: bool
+) -> None:
+    if sys.platform not in ("darwin", "linux"):
+        pytest.skip("only there a socket can be told to keep little back")
+    monkeypatch.setattr(http_module, "SLOWEST", 512_000)
+    monkeypatch.setattr(http_module, "_KNOWS_UNSENT", kept_short)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    http = Http(Endpoints(SlowLine(512_000).url), silence_s=1.0)
+    with contextlib.closing(http), nullcontext() if kept_short else pytest.raises(Unavailable, match="in time"):
+        assert http.request("PUT", f"{HERE}/x", content=b"x" * 2_000_000).ok
 
 
 def test_nobody_there_is_unavailable(cloud: Cloud) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import msgspec
 
@@ -32,6 +35,16 @@ METADATA_CAP = 64 * 1024 * 1024
 """The most that is taken as an answer that is no object [bytes]; the largest listing page is a hundredth of it."""
 
 Expected = Literal["json", "bytes", "anything"]
+
+UNSENT = 128 * 1024
+"""How much of a body may wait in this machine's socket [bytes].
+
+A socket takes megabytes at once, and on a slow line the minute for the answer would run out before they are sent.
+"""
+SLOWEST = 4_000
+"""The slowest line on which an answer is waited for: 32 kbit/s [bytes/s]."""
+_NO_MORE_UNSENT = (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 0x201), UNSENT)
+_KNOWS_UNSENT = sys.platform in ("darwin", "linux")
 
 
 class Endpoints:
@@ -230,6 +243,7 @@ class Http:
     not say it.
     A signed request that is answered 401 is repeated once with a fresh token. Nothing else is repeated, and no
     redirect is followed. Nothing is ever logged.
+    silence_s: how long nothing may move on the line. The answer to a body has longer, for what is still on its way.
     """
 
     def __init__(
@@ -313,7 +327,9 @@ class Http:
         with (
             self._told(method, address) as facts,
             _translated(),
-            client.stream(method, dialled, params=params, headers=headers, content=content) as answer,
+            client.stream(
+                method, dialled, params=params, headers=headers, content=content, timeout=self._patience(content)
+            ) as answer,
         ):
             facts["code"] = str(answer.status_code)
             body = _whole(answer.iter_bytes(), cap)
@@ -341,12 +357,15 @@ class Http:
                 import httpx2
 
                 _hush()
-                self._opened = httpx2.Client(
-                    timeout=httpx2.Timeout(self._silence_s, connect=20.0, pool=None),
-                    limits=httpx2.Limits(max_connections=self._connections, keepalive_expiry=30.0),
-                    follow_redirects=False,
-                )
+                limits = httpx2.Limits(max_connections=self._connections, keepalive_expiry=30.0)
+                self._opened = httpx2.Client(limits=limits, transport=_line(limits), follow_redirects=False)
             return self._opened
+
+    def _patience(self, content: bytes | None) -> httpx2.Timeout:
+        import httpx2
+
+        sending = min(len(content or b""), 2 * UNSENT) / SLOWEST  # as much again is on the line itself
+        return httpx2.Timeout(self._silence_s, read=self._silence_s + sending, connect=20.0, pool=None)
 
     def close(self) -> None:
         """Let go of the connections. Quiet when called twice; a later request opens new ones."""
@@ -354,6 +373,15 @@ class Http:
             opened, self._opened = self._opened, None
         if opened:
             opened.close()
+
+
+def _line(limits: httpx2.Limits) -> httpx2.BaseTransport | None:
+    """The way out with little UNSENT; None for the library's own, where a proxy is set or the system cannot do it."""
+    import httpx2
+
+    if not _KNOWS_UNSENT or getproxies().keys() & {"all", "http", "https"}:
+        return None
+    return httpx2.HTTPTransport(limits=limits, socket_options=[_NO_MORE_UNSENT])
 
 
 def _hush() -> None:

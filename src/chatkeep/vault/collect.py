@@ -17,13 +17,14 @@ import msgspec
 from chatkeep.errors import Problem
 from chatkeep.vault import compact
 from chatkeep.vault import index as indexes
+from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.compact import Copied, PackState
 from chatkeep.vault.index import GRACE, MOST_BLOBS, DoomedPack, IndexObject
 from chatkeep.vault.lock import SharedLock
 from chatkeep.vault.names import PACKS, is_name
 from chatkeep.vault.objects import Objects, pack_name
 from chatkeep.vault.pack import Kind, Pack, PackedBlob
-from chatkeep.vault.snapshot import format_time
+from chatkeep.vault.snapshot import SnapshotObject, format_time
 from chatkeep.vault.used import Used
 
 _SMALL_INDEX = MOST_BLOBS // 2
@@ -73,6 +74,7 @@ class Collection:
         self._unread: list[str] = []
         self._rows: dict[str, int] = {}
         self._missing: set[str] = set()
+        self._unlisted: dict[str, SnapshotObject] = {}
         self.done = Collected()
 
     def run(self) -> Collected:
@@ -108,15 +110,20 @@ class Collection:
         objects.names.start_over()
         found = objects.refresh_snapshots()
         objects.refresh_index(looked=True)
-        self._used.walk(one for one in found if one.id not in without)  # first: it may have to read the index again
-        self._names = list(objects.packs_of)
-        self._unread = objects.unread_index  # not what came since: that has been read by nobody here
         listed = objects.storage.listing(PACKS)
         self._sizes = {one.name.rpartition("/")[2]: one.size for one in listed if is_name(one.name.rpartition("/")[2])}
+        self._leave_out_gone()
+        self._used.walk(one for one in found if one.id not in without)  # it may have to read the index again
+        self._unlisted = objects.unlisted_snapshots()
+        unlisted = (snapshots.from_object(name, one) for name, one in self._unlisted.items())
+        self._used.walk(one for one in unlisted if one.id not in without)
+        self._leave_out_gone()
+        self._names = list(objects.packs_of)
+        self._unread = objects.unread_index  # not what came since: that has been read by nobody here
         self._rows = objects.index.packs_by_name()
         absent = self._rows.keys() - self._sizes.keys() - {pack.hex() for pack in objects.index.doomed}
         absent = {name for name in absent if not objects.has_pack(name, objects.index.pack_sizes()[name])}
-        self._missing = absent & known_before  # a listing that comes late is no reason to give up a pack
+        self._missing |= absent & known_before  # a listing that comes late is no reason to give up a pack
         objects.learn_damage(bad=absent)
         if any(objects.index.find(kind, blob) is None for kind, blobs in self._used.blobs.items() for blob in blobs):
             objects.search_packs()  # perhaps it lies in a pack that no index names
@@ -124,6 +131,15 @@ class Collection:
         self.done.problems = [*self._used.problems, *objects.problems]
         self.done.index_before = self.done.index_after = len(self._names)
         return not self._used.problems and not objects.unread_snapshots
+
+    def _leave_out_gone(self) -> None:
+        """Count on no pack that was doomed and went, though an index object that no list had for days names it."""
+        index = self._objects.index
+        sizes = index.pack_sizes()
+        unlisted = ({pack.hex() for pack in index.doomed} & sizes.keys()) - self._sizes.keys()
+        gone = {name for name in unlisted - self._missing if not self._objects.has_pack(name, sizes[name])}
+        self._missing |= gone
+        index.leave_out(self._missing)
 
     def _states(self) -> list[PackState]:
         """All packs, those that no index names too, with what is needed of each."""
@@ -228,7 +244,7 @@ class Collection:
         doomed += self._lately_gone(since.keys())
         values = [indexes.to_index_object(part) for part in parts]
         values[-1].packs_to_delete = doomed
-        values[-1].snapshots = dict(self._objects.snapshot_objects)
+        values[-1].snapshots = self._unlisted | self._objects.snapshot_objects
         return values
 
     def _lately_gone(self, said: Iterable[str]) -> list[DoomedPack]:

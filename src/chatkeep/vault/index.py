@@ -178,6 +178,7 @@ class Index:
         self.doomed: dict[bytes, float] = {}
         """Packs that will be deleted, and since when [s since 1970]."""
         self._distrusted: frozenset[bytes] = frozenset()
+        self._gone: frozenset[bytes] = frozenset()
 
     def add(self, columns: Columns) -> None:
         """Take in the blobs of one index object, and what it says of packs."""
@@ -218,6 +219,13 @@ class Index:
             self._distrusted = distrusted
             self._map_all()
 
+    def leave_out(self, packs: Iterable[str]) -> None:
+        """Have nothing be found in these packs, which are gone, nor in those of earlier calls."""
+        gone = self._gone | {bytes.fromhex(pack) for pack in packs}
+        if gone != self._gone:
+            self._gone = gone
+            self._map_all()
+
     def _map_all(self) -> None:
         for rows in (*self._rows.values(), *self._spare.values()):
             rows.clear()
@@ -229,6 +237,8 @@ class Index:
             first, end = self._span(pack)
             middle = end - self._trees[pack]
             name = self._packs[pack]
+            if name in self._gone:
+                continue
             into = self._spare if name in self.doomed or name in self._distrusted else self._rows
             into["data"].update(zip(self._ids[first:middle], range(first, middle), strict=True))
             into["tree"].update(zip(self._ids[middle:end], range(middle, end), strict=True))

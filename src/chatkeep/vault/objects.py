@@ -126,6 +126,8 @@ class Objects:
         listed = list(names)
         self.storage.delete_many(listed)
         self.names.went(*listed)
+        for name in listed:
+            self._forget_snapshot(name)
 
     def _trouble(self, name: str, what: str) -> None:
         self._problems[name] = Problem(f"vault, object {name[:30]}", what)
@@ -149,6 +151,7 @@ class Objects:
         """Remove an object and know that it went."""
         self.storage.delete(name)
         self.names.went(name)
+        self._forget_snapshot(name)
 
     def fetch(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object, from the storage."""
@@ -201,9 +204,31 @@ class Objects:
         for name, found in self._read(snapshots.FOLDER, unknown, SnapshotObject):
             self._take_snapshot(name, found)
             self.cache.put(f"snapshots/{name}", msgspec.msgpack.encode(found))
-        self.cache.keep_only("snapshots", names)
         self.unread_snapshots = sorted(names - self._snapshots.keys())
         return self.known_snapshots()
+
+    def unlisted_snapshots(self) -> dict[str, SnapshotObject]:
+        """Snapshots that the last look did not show and that are there: one question for each known to this machine.
+
+        Those that were deleted elsewhere are forgotten.
+        """
+        found = {}
+        for name in sorted(({*self.cache.names("snapshots")} | self._carried.keys()) - self._snapshots.keys()):
+            known = self._cached(f"snapshots/{name}", SnapshotObject) or self._carried.get(name)
+            try:
+                self.storage.stat(snapshots.FOLDER + name)
+            except NotFound:
+                self._forget_snapshot(snapshots.FOLDER + name)
+            else:
+                if known is not None:
+                    found[name] = known
+        return found
+
+    def _forget_snapshot(self, path: str) -> None:
+        if path.startswith(snapshots.FOLDER):
+            name = path.removeprefix(snapshots.FOLDER)
+            self._carried.pop(name, None)
+            self.cache.drop(f"snapshots/{name}")
 
     def known_snapshots(self) -> list[Snapshot]:
         """The snapshots that the last look saw, oldest first."""

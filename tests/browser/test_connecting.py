@@ -182,8 +182,20 @@ def test_a_cloud_is_denied_allowed_backed_up_to_signed_out_and_given_anew(
     walk.see(page, "connected")
     page.goto(f"/backups/{name}/")
     assert "alice@" in page.locator("main").inner_text()
+    theirs, asked = _of_the_other(clouds, provider), clouds.front.journal.count()
     _reconnect_with_the_wrong_account(page, name, title, walk)
+    assert _of_the_other(clouds, provider) == theirs
+    made = clouds.front.journal.entries[asked:]
+    assert [one.line for one in made if one.method in ("PUT", "PATCH", "DELETE") or "upload" in one.path] == []
     _sign_in_ends(page, clouds, provider, walk)
+    assert _of_the_other(clouds, provider) == theirs
+
+
+def _of_the_other(clouds: Clouds, provider: str) -> list[str]:
+    """What is in the account that the place does not belong to."""
+    if provider == "google-drive":
+        return sorted(clouds[provider].users["bob"].files)
+    return sorted(clouds[provider].files("bob"))
 
 
 def _reconnect_with_the_wrong_account(page: Page, name: str, title: str, walk: Walk) -> None:

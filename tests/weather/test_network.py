@@ -26,6 +26,8 @@ WRITING = "^(POST|PUT|PATCH|DELETE) "
 MOST = 60
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 TEXT = {"Content-Type": "text/plain"}
+JSON = {"Content-Type": "application/json"}
+SHAPES = (b"{}", b"[]", b"null", b'"x"', b'{"size": "big", "files": 5, "value": 5, "entries": {}, ".tag": []}')
 
 Making = Callable[[Faults, int], Fault]
 
@@ -59,6 +61,28 @@ def test_a_fault_at_any_request_of_a_backup_costs_a_repetition_and_nothing_else(
         story.met()
     assert 3 < nth < MOST - 1
     assert not story.errors
+    story.ends_well()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_json_of_another_shape_at_any_request_is_asked_for_again_and_never_taken_for_nothing(
+    sky: Sky, tmp_path: Path, shape: bytes
+) -> None:
+    """What follows the word of such an answer, that a lock has gone, is one more object that the next runs read."""
+    story = Story(sky, tmp_path)
+    story.back_up()
+    for nth in range(1, 20):
+        sky.cloud.faults.clear()
+        sky.cloud.faults.fail("", 200, headers=JSON, body=shape, nth=nth)
+        story.change()
+        saved = story.back_up()
+        assert saved is not None, (nth, story.errors)
+        assert saved.verified
+        sky.cloud.faults.clear()
+        sky.cloud.faults.fail("", 200, headers=JSON, body=shape, nth=nth)
+        assert story.look() in (None, *story.told.values())  # an older one where the newest came changed
+        story.met(faults=2)
+    assert kinds(story.errors) <= {"Unavailable"}  # of the looks: opening a place is not repeated
     story.ends_well()
 
 

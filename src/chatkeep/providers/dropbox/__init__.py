@@ -13,6 +13,7 @@ from chatkeep.providers.dropbox.api import Api, content_hash
 from chatkeep.providers.dropbox.storage import Dropbox
 from chatkeep.providers.oauth import SignIn
 from chatkeep.providers.provider import Account, Means, Provider, Space
+from chatkeep.providers.shapes import understood
 
 __all__ = ["DROPBOX", "Dropbox", "content_hash"]
 
@@ -39,6 +40,7 @@ def _api(means: Means | None) -> Api:
     return Api(means.endpoints, means.access, means.gate)
 
 
+@understood
 def _open(settings: Mapping[str, str], new: bool, means: Means | None) -> Dropbox:
     api = _api(means)
     assert means is not None
@@ -58,11 +60,13 @@ def _told(means: Means, route: str) -> Any:
         api.close()
 
 
+@understood
 def _account(means: Means) -> Account:
     told = _told(means, "users/get_current_account")
     return Account(str(told["account_id"]), str(told["name"]["display_name"]), str(told.get("email", "")))
 
 
+@understood
 def _space(settings: Mapping[str, str], means: Means) -> Space:
     """How full the Dropbox is; of a team's, the share of this person if there is one."""
     told = _told(means, "users/get_space_usage")

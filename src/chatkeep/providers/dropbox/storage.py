@@ -16,6 +16,7 @@ from chatkeep.providers.dropbox.api import Answer, Api, check_whole, conflict, f
 from chatkeep.providers.dropbox.sending import Outgoing, Sending, outgoing
 from chatkeep.providers.http import METADATA_CAP, Response
 from chatkeep.providers.notes import Notes
+from chatkeep.providers.shapes import understanding
 from chatkeep.storage import Changes, StoredObject, Traits, check_name, check_put, check_range
 
 IGNORED = frozenset(("desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"))
@@ -51,6 +52,7 @@ def fold(name: str) -> str:
     return "".join(folded if len(folded := character.lower()) == 1 else character for character in name)
 
 
+@understanding
 class Dropbox:
     """Named bytes as files below one folder of a Dropbox.
 

@@ -10,6 +10,7 @@ from chatkeep.providers.google_drive.calls import API, UNITS_PER_S, Calls
 from chatkeep.providers.google_drive.storage import GoogleDrive
 from chatkeep.providers.oauth import SignIn
 from chatkeep.providers.provider import Account, Means, Provider, Space
+from chatkeep.providers.shapes import understood
 from chatkeep.storage import check_name
 
 __all__ = ["GOOGLE_DRIVE", "GoogleDrive"]
@@ -35,6 +36,7 @@ SIGN_IN = SignIn(
 )
 
 
+@understood
 def _open(settings: Mapping[str, str], new: bool, means: Means | None) -> GoogleDrive:
     if means is None:
         raise WrongUse("Google Drive is opened with a sign-in.")
@@ -53,12 +55,14 @@ def _about(means: Means, fields: str) -> dict[str, Any]:
         calls.http.close()
 
 
+@understood
 def account(means: Means) -> Account:
     """Whose Drive this is."""
     user = _about(means, "user(displayName,emailAddress,permissionId)")["user"]
     return Account(id=user["permissionId"], name=user.get("displayName", ""), email=user.get("emailAddress", ""))
 
 
+@understood
 def space(settings: Mapping[str, str], means: Means) -> Space:
     """How full the whole Google account is: Drive shares its room with Gmail and Photos."""
     room = _about(means, "storageQuota(limit,usage)")["storageQuota"]

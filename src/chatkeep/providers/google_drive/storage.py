@@ -21,6 +21,7 @@ from chatkeep.providers.google_drive.tree import FIELDS, FOLDER, MARK, Entry, Tr
 from chatkeep.providers.google_drive.uploads import Uploads, right
 from chatkeep.providers.http import Response
 from chatkeep.providers.provider import Means
+from chatkeep.providers.shapes import understanding
 from chatkeep.storage import (
     MAX_OBJECT,
     Changes,
@@ -53,6 +54,7 @@ NONE: frozenset[str] = frozenset()
 _PACKS = re.compile("data/[0-9a-f]{2}")
 
 
+@understanding
 class GoogleDrive:
     """The folder `folder` at the top of a person's Drive.
 

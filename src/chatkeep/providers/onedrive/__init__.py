@@ -15,6 +15,7 @@ from chatkeep.providers.onedrive.graph import WIDER, Answer, Graph, problem
 from chatkeep.providers.onedrive.storage import OneDrive
 from chatkeep.providers.onedrive.tree import NOTE as ITEMS
 from chatkeep.providers.provider import Account, Means, Provider, Space
+from chatkeep.providers.shapes import understood
 
 __all__ = ["ONEDRIVE", "SIGN_IN", "OneDrive"]
 
@@ -55,6 +56,7 @@ def _graph(means: Means) -> Graph:
     return Graph(http, means.gate)
 
 
+@understood
 def open_onedrive(settings: Mapping[str, str], new: bool, means: Means | None) -> OneDrive:
     """The folder `settings["folder"]` (default "Chatkeep") in the app folder of the account.
 
@@ -116,9 +118,10 @@ def _found(graph: Graph, folder: str, *, new: bool) -> _Root:
         )
     if not answer.ok:
         raise problem(answer, f"The folder {folder}")
+    root = _Root(str(answer.body["id"]), above, folder)
     if "folder" not in answer.body:
         raise Refused(f"In your OneDrive {folder} is a file and no folder.")
-    return _Root(str(answer.body["id"]), above, folder)
+    return root
 
 
 def _made(graph: Graph, address: str, folder: str) -> Answer:
@@ -141,6 +144,7 @@ def _path(item: Answer) -> str:
     return f"{names.plain(above)}/{item.body.get('name', '')}"
 
 
+@understood
 def account(means: Means) -> Account:
     """Whose account it is, by the id of the person and not of the drive.
 
@@ -158,6 +162,7 @@ def account(means: Means) -> Account:
         graph.http.close()
 
 
+@understood
 def space(settings: Mapping[str, str], means: Means) -> Space:
     """How full the drive is. Raises Refused where the account does not tell."""
     graph = _graph(means)

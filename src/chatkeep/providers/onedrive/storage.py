@@ -20,6 +20,7 @@ from chatkeep.providers.onedrive.graph import BATCH, Answer, Call, Graph, below,
 from chatkeep.providers.onedrive.quickxor import quick_xor
 from chatkeep.providers.onedrive.tree import Cursor, Tree, decoded, encoded
 from chatkeep.providers.onedrive.uploads import FRAGMENT, Uploads
+from chatkeep.providers.shapes import understanding
 from chatkeep.storage import Changes, StoredObject, Traits, check_put, check_range
 
 ONE_REQUEST = FRAGMENT
@@ -41,6 +42,7 @@ HASH_WAITS_S = (1.0, 2.0, 4.0)
 NO_FEED = "no-feed"
 
 
+@understanding
 class OneDrive:
     """Named bytes as files below one folder. root: its item id; above: the length of its path [UTF-16 units].
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import socket
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -76,4 +78,16 @@ def _alone() -> Iterator[None]:
     """No other test has rclone listen meanwhile."""
     with (Path(tempfile.gettempdir()) / "chatkeep-tests-rclone").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        _wait_for_the_port()
         yield
+
+
+def _wait_for_the_port() -> None:
+    """The port is one of those that this machine gives to connections it makes; somebody's may have it for a while."""
+    for _ in range(600):
+        with socket.socket() as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(("127.0.0.1", int(RETURN.rstrip("/").rpartition(":")[2])))
+            return
+        time.sleep(0.1)
+    raise RuntimeError("another program listens where rclone has to")

@@ -15,6 +15,7 @@ import django
 import pytest
 from hypothesis import settings
 from pytest_django import DjangoDbBlocker
+from tests.weather.tally import TALLY, WEATHER
 
 import archives
 import postgres
@@ -199,3 +200,17 @@ def _leave(connection: Any) -> None:
     connection.close()
     if connection.vendor == "postgresql":
         connection.close_pool()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What the clouds' weather did in a worker that ended."""
+    for provider, what, times in getattr(node, "workeroutput", {}).get(WEATHER, []):
+        TALLY.add(provider, what, times)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TALLY.counts:
+        terminalreporter.write_line(f"weather: {TALLY.line()}")
+        for provider in sorted({provider for provider, _ in TALLY.counts}):
+            terminalreporter.write_line(f"weather at {provider}: {TALLY.line(provider)}")

@@ -1,4 +1,4 @@
-"""A sky for each cloud, and the count of what it did, at the end of the run."""
+"""A sky for each cloud, and the count of what it did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.weather.skies import SKIES, Sky
-from tests.weather.tally import TALLY
+from tests.weather.tally import TALLY, WEATHER
 
 from chatkeep.vault import keys
 from chatkeep.vault.objects import Objects
@@ -29,8 +29,8 @@ def sky(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     found.close()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if TALLY.counts:
-        terminalreporter.write_line(f"weather: {TALLY.line()}")
-        for provider in sorted({provider for provider, _ in TALLY.counts}):
-            terminalreporter.write_line(f"weather at {provider}: {TALLY.line(provider)}")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells whoever began the run."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told[WEATHER] = [(provider, what, times) for (provider, what), times in TALLY.counts.items()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+WEATHER = "weather"
+"""Under which name workers tell their counts."""
 BAD = ("lost", "corrupt", "duplicated", "falsely reported", "asked after the end", "asked too early")
 """What must be nothing at all."""
 

@@ -10,10 +10,13 @@ import re
 
 from chatkeep.elements.text import Text
 
-_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
+# In a group of its own that is atomic: before Python 3.11.5 a possessive group that fails midway goes on from there
+# (gh-106052), and a string that is not yet closed counted as walked over.
+_STRING = rb'(?>"[^"\\]*+(?:\\.[^"\\]*+)*+")'
+_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:%b[^"\[\]{}]*+)*+' % _STRING, re.DOTALL)
 _TO_END_OF_SCALAR = re.compile(rb'[^"\[\]{},]*+')
-_WHOLE_TOKENS = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_WHOLE_TOKENS = re.compile(rb'[^"]*+(?:%b[^"]*+)*+' % _STRING, re.DOTALL)
+_STRINGS = re.compile(_STRING, re.DOTALL)
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _OPENING, _CLOSING, _QUOTE, _COMMA = b"[{", b"]}", 0x22, 0x2C
 

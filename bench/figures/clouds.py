@@ -7,12 +7,13 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .measure import Cost, cost_of
+from .measure import Cost, cost_of, interleaved
 from .product import Chatkeep, answer
 from .table import Row
 
@@ -71,39 +72,63 @@ KINDS = (
 
 
 def clouds(run: Run) -> Iterator[Row]:
-    """First backup, one and a hundred changes, nothing changed, and packs at full speed, at each of the three."""
+    """First backup, one and a hundred changes, and nothing changed, at each of the three."""
     home = run.fresh("home")
     ours = Chatkeep(home)
     ours.add(run.corpora.chatgpt(run.conversations, layout="classic"))
     files = run.fresh("files") / "chats"
     ours.export("json", files)
-    packs = run.fresh("packs") / "packs"
-    packs.mkdir()
-    for number in range(PACKS):
-        (packs / f"{number:02d}").write_bytes(_noise(number))
     kept = run.folder / "home-kept"
     shutil.rmtree(kept, ignore_errors=True)
     home.rename(kept)
     for kind in KINDS:
         shutil.copytree(kept, run.fresh("home"), dirs_exist_ok=True)
-        yield from _at(run, kind, files=files, packs=packs)
+        yield from _at(run, kind, files=files)
+
+
+def packs(run: Run) -> Iterator[Row]:
+    """The same packs put by our client and by rclone at each of the three, without any delay, into an empty place."""
+    folder = run.fresh("packs") / "packs"
+    folder.mkdir()
+    for number in range(PACKS):
+        (folder / f"{number:02d}").write_bytes(_noise(number))
+
+    def ours(_: int) -> Cost:
+        with _imitated(kind) as cloud:
+            access = cloud.tokens()
+            given = {"base": cloud.url, "provider": kind.name, "access": access.access, "refresh": access.refresh}
+            return cost_of([sys.executable, Path(__file__).with_name("putting.py"), json.dumps(given), folder])
+
+    def theirs(_: int) -> Cost:
+        with _imitated(kind) as cloud:
+            return _Rclone(kind, cloud, run.fresh("rclone")).copy(folder, "packs")
+
+    for kind in KINDS:
+        costs = interleaved(max(run.rounds, 7), {"ours": ours, "rclone": theirs})
+        what = f"{kind.title}: {PACKS} packs of 16 MiB, no delay"
+        yield Row(what=what, ours=costs["ours"].wall, peer=costs["rclone"].wall, peer_name="rclone", reach=1)
+
+
+@contextmanager
+def _imitated(kind: Kind) -> Iterator[Cloud]:
+    """A new cloud, in which nothing is."""
+    fake = getattr(import_module(f"fakes.{kind.fake}"), kind.made)()
+    fake.consent.automatic = "allow"
+    with import_module("fakes.server").Front([fake]) as front:
+        yield import_module("fakes.given").Cloud(front, fake)
 
 
 def _noise(number: int) -> bytes:
     return hashlib.shake_128(str(number).encode()).digest(PACK)
 
 
-def _at(run: Run, kind: Kind, *, files: Path, packs: Path) -> Iterator[Row]:
-    fake = getattr(import_module(f"fakes.{kind.fake}"), kind.made)()
-    fake.consent.automatic = "allow"
-    with import_module("fakes.server").Front([fake]) as front:
-        cloud = import_module("fakes.given").Cloud(front, fake)
+def _at(run: Run, kind: Kind, *, files: Path) -> Iterator[Row]:
+    with _imitated(kind) as cloud:
         ours = Chatkeep(run.folder / "home")
         ours.env |= _settings(kind, cloud.url)
         ours.run("connect", kind.name, "--json")
         rclone = _Rclone(kind, cloud, run.fresh("rclone"))
         yield from _with_delay(run, kind, cloud, ours, rclone, files)
-        yield from _at_full_speed(kind, cloud, rclone, packs)
 
 
 def _settings(kind: Kind, base: str) -> dict[str, str]:
@@ -135,27 +160,12 @@ def _with_delay(run: Run, kind: Kind, cloud: Cloud, ours: Chatkeep, rclone: _Rcl
     peer = "rclone copy of the files"
     yield Row(what=what, ours=first.wall, peer=copied.wall, peer_name=peer, reach=1 / 20)
     yield Row(what="the same, requests", ours=requests, unit="", peer=theirs, peer_name=peer, reach=1 / 100)
-    cloud.faults.delay_s = 0
 
 
 def _counted(cloud: Cloud, call: Callable[[], Cost]) -> tuple[Cost, int]:
     before = cloud.journal.count()
     took = call()
     return took, cloud.journal.count() - before
-
-
-def _at_full_speed(kind: Kind, cloud: Cloud, rclone: _Rclone, packs: Path) -> Iterator[Row]:
-    """The same packs put by our client and by rclone, without any delay; each in a process of its own."""
-    access = cloud.tokens()
-    given = {"base": cloud.url, "provider": kind.name, "access": access.access, "refresh": access.refresh}
-    took = _put(given, packs)
-    copied = rclone.copy(packs, "packs")
-    what = f"{kind.title}: {PACKS} packs of 16 MiB, no delay"
-    yield Row(what=what, ours=took.wall, peer=copied.wall, peer_name="rclone", reach=1)
-
-
-def _put(given: dict[str, str], packs: Path) -> Cost:
-    return cost_of([sys.executable, Path(__file__).with_name("putting.py"), json.dumps(given), packs])
 
 
 class _Rclone:

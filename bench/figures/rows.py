@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import ranked
-from .clouds import clouds
+from .clouds import clouds, packs
 from .corpora import Corpora
 from .measure import Cost, Failed, cost_of, interleaved, median
 from .peers import Convoviz, Restic, floor, python_start, ripgrep
@@ -270,4 +270,5 @@ GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "backup": backup,
     "restore": restore,
     "clouds": clouds,
+    "packs": packs,
 }

@@ -109,7 +109,7 @@ def test_lists_that_are_short_for_days_cost_nothing_that_the_machine_knows(sky: 
 
 
 def test_unless_it_does_not_ask(sky: Sky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Objects, "unlisted_snapshots", lambda objects: {})
+    monkeypatch.setattr(Objects, "add_unlisted_snapshots", Objects.known_snapshots)
     story = Story(sky, tmp_path, tally=Tally())
     tidied_by_short_lists(story, "no snapshot", known=True)
     story.judge()

@@ -17,14 +17,13 @@ import msgspec
 from chatkeep.errors import Problem
 from chatkeep.vault import compact
 from chatkeep.vault import index as indexes
-from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.compact import Copied, PackState
 from chatkeep.vault.index import GRACE, MOST_BLOBS, DoomedPack, IndexObject
 from chatkeep.vault.lock import SharedLock
 from chatkeep.vault.names import PACKS, is_name
 from chatkeep.vault.objects import Objects, pack_name
 from chatkeep.vault.pack import Kind, Pack, PackedBlob
-from chatkeep.vault.snapshot import SnapshotObject, format_time
+from chatkeep.vault.snapshot import format_time
 from chatkeep.vault.used import Used
 
 _SMALL_INDEX = MOST_BLOBS // 2
@@ -74,7 +73,6 @@ class Collection:
         self._unread: list[str] = []
         self._rows: dict[str, int] = {}
         self._missing: set[str] = set()
-        self._unlisted: dict[str, SnapshotObject] = {}
         self.done = Collected()
 
     def run(self) -> Collected:
@@ -108,15 +106,13 @@ class Collection:
         objects = self._objects
         known_before = set(objects.damage.packs)
         objects.names.start_over()
-        found = objects.refresh_snapshots()
+        objects.refresh_snapshots()
         objects.refresh_index(looked=True)
+        found = objects.add_unlisted_snapshots()
         listed = objects.storage.listing(PACKS)
         self._sizes = {one.name.rpartition("/")[2]: one.size for one in listed if is_name(one.name.rpartition("/")[2])}
         self._leave_out_gone()
         self._used.walk(one for one in found if one.id not in without)  # it may have to read the index again
-        self._unlisted = objects.unlisted_snapshots()
-        unlisted = (snapshots.from_object(name, one) for name, one in self._unlisted.items())
-        self._used.walk(one for one in unlisted if one.id not in without)
         self._leave_out_gone()
         self._names = list(objects.packs_of)
         self._unread = objects.unread_index  # not what came since: that has been read by nobody here
@@ -244,7 +240,7 @@ class Collection:
         doomed += self._lately_gone(since.keys())
         values = [indexes.to_index_object(part) for part in parts]
         values[-1].packs_to_delete = doomed
-        values[-1].snapshots = self._unlisted | self._objects.snapshot_objects
+        values[-1].snapshots = dict(self._objects.snapshot_objects)
         return values
 
     def _lately_gone(self, said: Iterable[str]) -> list[DoomedPack]:

@@ -207,22 +207,31 @@ class Objects:
         self.unread_snapshots = sorted(names - self._snapshots.keys())
         return self.known_snapshots()
 
-    def unlisted_snapshots(self) -> dict[str, SnapshotObject]:
-        """Snapshots that the last look did not show and that are there: one question for each known to this machine.
+    def add_unlisted_snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first, also those that the last look did not show and that are there.
 
-        Those that were deleted elsewhere are forgotten.
+        One question for each that this machine knows, itself or from the index; those that went are forgotten.
         """
-        found = {}
-        for name in sorted(({*self.cache.names("snapshots")} | self._carried.keys()) - self._snapshots.keys()):
-            known = self._cached(f"snapshots/{name}", SnapshotObject) or self._carried.get(name)
+        asked = sorted(({*self.cache.names("snapshots")} | self._carried.keys()) - self._snapshots.keys())
+        for name in [name for name, is_there in zip(asked, self._are_there(asked), strict=True) if is_there]:
+            found = self._cached(f"snapshots/{name}", SnapshotObject) or self._carried.get(name)
+            for _, one in [(name, found)] if found else self._read(snapshots.FOLDER, [name], SnapshotObject):
+                self._take_snapshot(name, one)
+            if name not in self._snapshots:
+                self.unread_snapshots.append(name)
+        return self.known_snapshots()
+
+    def _are_there(self, names: list[str]) -> list[bool]:
+        def ask(name: str) -> bool:
             try:
                 self.storage.stat(snapshots.FOLDER + name)
             except NotFound:
                 self._forget_snapshot(snapshots.FOLDER + name)
-            else:
-                if known is not None:
-                    found[name] = known
-        return found
+                return False
+            return True
+
+        with self.pool(_AT_ONCE) as pool:
+            return list(pool.map(happenings.carried(ask), names))
 
     def _forget_snapshot(self, path: str) -> None:
         if path.startswith(snapshots.FOLDER):

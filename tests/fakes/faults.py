@@ -134,7 +134,8 @@ def garbled(request: Request, fault: Fault | None) -> Request:
 
 @dataclass(frozen=True)
 class Entry:
-    """One request that came. at: seconds since the journal began; status: 0 where nothing was answered."""
+    """One request that came. at: seconds since the journal began; status: 0 where nothing was answered; token: its
+    bearer token, or none."""
 
     at: float
     method: str
@@ -144,6 +145,7 @@ class Entry:
     status: int
     sent: int
     received: int
+    token: str = ""
 
     @property
     def line(self) -> str:
@@ -161,7 +163,9 @@ class Journal:
     def note(self, request: Request, response: Response | None) -> None:
         status, size = (response.status, len(response.body)) if response else (0, 0)
         at = time.monotonic() - self._begun
-        entry = Entry(at, request.method, request.host, request.path, request.query, status, len(request.body), size)
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        where = (request.method, request.host, request.path, request.query)
+        entry = Entry(at, *where, status, len(request.body), size, token)
         with self._lock:
             self._entries.append(entry)
 

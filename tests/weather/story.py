@@ -78,17 +78,21 @@ class Story:
     # The oracle
 
     def judge(self) -> None:
+        """Count what is wrong with what people were told and with the vault, as `compare` and a whole check see it."""
+        report = self.compare().check(read_data=True)
+        self._count("corrupt", report.damaged)
+        self._count("lost", report.missing)
+        self._count("duplicated", len(self.sky.doubles()))
+        self._count("corrupt", 0 if self.sky.others() == self.others else 1)
+
+    def compare(self) -> Vault:
         """Count what is wrong with what people were told, as a new machine with nothing but the key sees it."""
         stranger = Device(self.sky, self.folder, name=f"new-{len(list(self.folder.iterdir()))}")
         seen = self.opened(stranger)
         by_id = {snapshot.id: snapshot for snapshot in seen.snapshots()}
         for id, expected in self.told.items():
             self._compare(expected, seen, by_id.get(id))
-        report = seen.check(read_data=True)
-        self._count("corrupt", report.damaged)
-        self._count("lost", report.missing)
-        self._count("duplicated", len(self.sky.doubles()))
-        self._count("corrupt", 0 if self.sky.others() == self.others else 1)
+        return seen
 
     def _compare(self, expected: dict[str, bytes], seen: Vault, snapshot: vault.Snapshot | None) -> None:
         found = list(seen.load(snapshot)) if snapshot else []

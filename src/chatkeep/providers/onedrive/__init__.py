@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from chatkeep.errors import ChatkeepError, Refused, Unavailable
+from chatkeep.errors import Refused, Unavailable
 from chatkeep.providers.http import Http
 from chatkeep.providers.notes import Notes
 from chatkeep.providers.oauth import SignIn
@@ -69,7 +69,7 @@ def open_onedrive(settings: Mapping[str, str], new: bool, means: Means | None) -
     graph = _graph(means)
     try:
         root = _root(graph, means.notes, folder, new=new)
-    except ChatkeepError:
+    except BaseException:
         graph.http.close()
         raise
     return OneDrive(graph, means.notes, root=root.id, above=root.above)

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -45,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         gives one to all. cloud_base: where the providers are to be found instead of the internet, for trials.
     host, port: where `serve` listens. allowed_hosts: names it answers to, beside those of this machine.
     device: how this machine is called in backups.
-    zone: IANA name of the time zone of the clock on the wall, for schedules and for times that people read.
+    time_zone: as TZ names it; "" for the one of this machine. `zone` is the one that is meant.
 
     database_url: the PostgreSQL that holds everything but attachments; "" on a laptop. With it Chatkeep serves many
         people, and `home` is the folder of attachments that all machines share.
@@ -73,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = LOOPBACK
     log_level: str = "warning"
     device: str = "this computer"
-    zone: str = "UTC"
+    time_zone: str = "UTC"
     database_url: str = ""
     public_url: str = ""
     trusted_proxy: bool = False
@@ -96,6 +95,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def counts(self) -> bool:
         """Whether what happens is counted: on a server, and where somebody asks for metrics."""
         return bool(self.database_url or self.metrics_token or self.metrics_port)
+
+    @property
+    def zone(self) -> str:
+        """The IANA name of the time zone of the clock on the wall, for schedules and for times that people read."""
+        return _zone(self.time_zone)
 
     @property
     def is_server(self) -> bool:
@@ -134,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             allowed_hosts=(*LOOPBACK, *_names(found.get("CHATKEEP_ALLOWED_HOSTS", ""))),
             log_level=_log_level(found.get("CHATKEEP_LOG_LEVEL", "")),
             device=found.get("CHATKEEP_DEVICE", "").strip() or platform.node() or "this computer",
-            zone=_zone(found.get("TZ", "").removeprefix(":")),
+            time_zone=found.get("TZ", "").removeprefix(":"),
             database_url=_database_url(found.get("DATABASE_URL", "")),
             public_url=_public_url(found.get("CHATKEEP_PUBLIC_URL", "")),
             trusted_proxy=_is_yes(found.get("CHATKEEP_TRUSTED_PROXY", ""), "CHATKEEP_TRUSTED_PROXY"),
@@ -298,6 +302,8 @@ def _cloud_base(given: str) -> str:
 
 def _zone(given: str, *, link: Path = Path("/etc/localtime")) -> str:
     """The zone that TZ names, else the one this machine is set to, else UTC."""
+    from zoneinfo import ZoneInfo  # a search does without
+
     _, _, linked = str(link.resolve()).partition("zoneinfo/")
     for name in (given, linked.removeprefix("posix/").removeprefix("right/")):
         with contextlib.suppress(KeyError, ValueError, OSError):  # no zone of that name is known here

@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from chatkeep.archive import index
 from chatkeep.archive import query as queries
@@ -30,8 +31,7 @@ _READ = 8000  # characters of a long text that count for its rank
 _LENGTH = 800.0  # characters; a message of this length is neither long nor short
 
 
-@dataclass(slots=True)
-class _Matches:
+class _Matches(msgspec.Struct):
     rows: list[int]
     total: int
     exact: bool
@@ -70,8 +70,7 @@ def matching_documents(db: Database, archive: Key, text: str) -> tuple[str, list
     return f"number IN (SELECT m.document FROM ({source.sql}) s {source.joined})", source.values
 
 
-@dataclass(slots=True)
-class _Source:
+class _Source(msgspec.Struct):
     """Rows that match, the newest first. sql: gives `row`; joined: the tables and conditions to ask besides, if any."""
 
     sql: str
@@ -134,7 +133,7 @@ def _conditions(db: Database, archive: Key, query: Query, selection: Selection) 
             f"{'NOT ' if unwanted else ''}EXISTS (SELECT 1 FROM {db.labels} l WHERE lower(l.value) = lower(?))",
             label,
         )
-    conditions.select(db, archive, replace(selection, platforms=(), projects=(), since="", until=""))
+    conditions.select(db, archive, msgspec.structs.replace(selection, platforms=(), projects=(), since="", until=""))
     return conditions
 
 

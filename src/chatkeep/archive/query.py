@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from chatkeep import exact
 from chatkeep.archive import words
@@ -28,8 +29,7 @@ _PIECE = re.compile(rf'(-?)(?:({"|".join(FIELDS)}):)?("[^"]*"?|\S*)(\*?)', re.IG
 Tags = Sequence[tuple[Sequence[str], bool]]  # (tags, whether none of them may be there)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A word or phrase. text: as typed, without quotes and star."""
 
     text: str
@@ -54,17 +54,16 @@ class Term:
         return f'"{text}"{" *" if prefix else ""}' if text else ""
 
 
-@dataclass(slots=True)
-class Query:
+class Query(msgspec.Struct):
     """wanted, unwanted: terms of text. The rest: conditions as (value, whether it must not hold)."""
 
-    wanted: list[Term] = field(default_factory=list)
-    unwanted: list[Term] = field(default_factory=list)
-    people: list[tuple[str, bool]] = field(default_factory=list)
-    platforms: list[tuple[str, bool]] = field(default_factory=list)
-    projects: list[tuple[str, bool]] = field(default_factory=list)
-    labels: list[tuple[str, bool]] = field(default_factory=list)
-    attachments: list[bool] = field(default_factory=list)
+    wanted: list[Term] = []
+    unwanted: list[Term] = []
+    people: list[tuple[str, bool]] = []
+    platforms: list[tuple[str, bool]] = []
+    projects: list[tuple[str, bool]] = []
+    labels: list[tuple[str, bool]] = []
+    attachments: list[bool] = []
     begins: str = ""
     ends: str = ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -230,8 +229,7 @@ class Reindexed(msgspec.Struct, frozen=True):
     messages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True):
     """Bytes that are held here. size [bytes]; name and media_type as the first message that has it says."""
 
     sha256: str

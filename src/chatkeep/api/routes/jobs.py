@@ -45,7 +45,7 @@ def export(request: Asked, response: HttpResponse, wanted: values.ExportWanted) 
     arguments = {
         "format": wanted.format,
         "out": _new_zip(request.access.archive_id, wanted.format),
-        "selection": dataclasses.asdict(selection),
+        "selection": msgspec.structs.asdict(selection),
         "options": dataclasses.asdict(made),
     }
     return _accepted(request, response, "export", queue.archive_subject(request.access.archive_id), arguments)

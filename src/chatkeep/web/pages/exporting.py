@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
@@ -83,7 +84,7 @@ def _begin(request: HttpRequest) -> HttpResponseBase:
     arguments = {
         "format": kind,
         "out": new_zip(request, kind),
-        "selection": dataclasses.asdict(selection),
+        "selection": msgspec.structs.asdict(selection),
         "options": dataclasses.asdict(customisation),
     }
     return redirect("run", held.enqueue(request, "export", arguments=arguments).pk)

@@ -2,7 +2,7 @@
 
 Everything above (the vault, readable copies, the inbox) speaks to a provider through these five verbs. What some
 providers can do beside them (tell what changed, take many objects in one request) is asked through the functions
-`changes`, `put_many`, `delete_many`, `move` and `watch`, which make do with the five verbs elsewhere. Retrying,
+`changes`, `put_many`, `delete_many`, `move`, `watch` and `link`, which make do with the five verbs elsewhere. Retrying,
 counting, pacing, read-only and "below a folder" wrap a storage and are storages, so they can be put in any order.
 """
 
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -140,6 +141,21 @@ def watch(storage: Storage, name: str) -> Callable[[], None]:
     return watching(name) if watching else lambda: None
 
 
+def links(storage: Storage) -> bool:
+    """Whether the storage keeps objects as files of this machine, so that `link` may work."""
+    return hasattr(_bare(storage), "link")
+
+
+def link(storage: Storage, name: str, path: Path) -> bool:
+    """Give the file of an object a second name, `path`, where nothing is yet: no byte of it is copied.
+
+    False when the storage keeps no files, or keeps them on another disk or on one without such names; then there is
+    nothing at `path`.
+    """
+    linking: Callable[[str, Path], bool] | None = getattr(storage, "link", None)
+    return linking(name, path) if linking else False
+
+
 def changes(storage: Storage, cursor: str = "") -> Changes | None:
     """What happened since the cursor, or None if this storage has no such feed.
 
@@ -245,6 +261,9 @@ class Around:
 
     def watch(self, name: str) -> Callable[[], None]:
         return watch(self.inner, name)
+
+    def link(self, name: str, path: Path) -> bool:
+        return link(self.inner, name, path)
 
     def changes(self, cursor: str) -> Changes | None:
         if not self._offers("changes"):
@@ -438,6 +457,9 @@ class Below(Around):
 
     def watch(self, name: str) -> Callable[[], None]:
         return watch(self.inner, self._name(name))
+
+    def link(self, name: str, path: Path) -> bool:
+        return link(self.inner, self._name(name), path)
 
     def changes(self, cursor: str) -> Changes | None:
         told = changes(self.inner, cursor)

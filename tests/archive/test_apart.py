@@ -13,6 +13,7 @@ import pytest
 from archive.talks import said, take, talk
 from chatkeep.archive import Archive
 from chatkeep.errors import ChatkeepError, NotFound
+from chatkeep.frames import expand
 from chatkeep.merge import CHOSEN
 from chatkeep.model import Part
 from chatkeep.selection import Selection
@@ -113,7 +114,7 @@ ASKED: dict[str, list[Callable[[Both], Any]]] = {
     "entries": [lambda both: list(both.bob.entries())],
     "erase": [lambda both: both.bob.erase([GARDEN, SECRET])],
     "facets": [lambda both: both.bob.facets()],
-    "frame": [lambda both: both.bob.frame(SECRET)],
+    "frames": [lambda both: [expand(data) for data, _ in both.bob.frames([SECRET]).values()]],
     "held": [lambda both: list(both.bob.held())],
     "joining": [join],
     "keep": [lambda both: both.bob.keep(io.BytesIO(b"his"))],

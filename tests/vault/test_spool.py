@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,15 +65,43 @@ def test_a_killed_run_goes_on_with_the_same_bytes(
     assert restic.is_clean()
 
 
-def test_a_pack_that_was_on_its_way_when_the_run_died_is_sent_as_it_was(
-    kept: Vault, storage: Folder, tmp_path: Path
-) -> None:
+def test_a_pack_that_was_on_its_way_when_the_run_died_is_sent_as_it_was(tmp_path: Path) -> None:
+    storage = Memory()
+    kept, _ = vault.create(storage, passphrase=PASSPHRASE, hostname=HOST)
     killed_at(2, kept, storage, tmp_path, documents(30))
     assert storage.listing("Vault/data/") == []
     spooled = {path.name for path in tmp_path.glob("*/spool/*")}
     assert spooled
     assert opened(kept, storage, tmp_path).save(contents(documents(30)), host=HOST).verified
     assert spooled <= {stored.name.rpartition("/")[2] for stored in storage.listing("Vault/data/")}
+
+
+def test_of_a_folder_on_this_disk_no_byte_is_kept_twice(kept: Vault, storage: Folder, tmp_path: Path) -> None:
+    held = documents(30)
+    saved = opened(kept, storage, tmp_path).save(contents(held), host=HOST)
+    spooled = list(tmp_path.glob("*/spool/*"))
+    assert len(spooled) == 2
+    for file in spooled:
+        twin = storage.path / f"Vault/data/{file.name[:2]}/{file.name}"
+        assert twin.samefile(file)
+        twin.unlink()
+    assert opened(kept, storage, tmp_path).check().ok is False
+    assert opened(kept, storage, tmp_path).save(contents(held), host=HOST).verified
+    assert loaded(kept.load(saved.snapshot)) == held
+
+
+def test_of_a_folder_on_another_disk_the_bytes_are_kept(
+    kept: Vault, storage: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_disk(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", other_disk)
+    opened(kept, storage, tmp_path).save(contents(documents(30)), host=HOST)
+    spooled = list(tmp_path.glob("*/spool/*"))
+    assert len(spooled) == 2
+    assert all(hashlib.sha256(file.read_bytes()).hexdigest() == file.name for file in spooled)
+    assert [file.stat().st_nlink for file in spooled] == [1, 1]
 
 
 def test_what_somebody_means_to_delete_is_sealed_anew(kept: Vault, storage: Folder, tmp_path: Path) -> None:

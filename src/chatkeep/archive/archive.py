@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -429,20 +429,18 @@ class Archive:
         ):
             yield Entry(*row)
 
-    def frame(self, id: str) -> tuple[bytes, int] | None:
-        """A document as it is kept, one zstd frame, and its plain size [bytes]; None when it is kept in several.
+    def frames(self, ids: Sequence[str]) -> dict[str, tuple[bytes, int]]:
+        """Documents as they are kept, each one zstd frame and its plain size [bytes]; without those kept in several.
 
-        id: all of it. Raises NotFound.
+        ids: all of each. Those that are not there are left out.
         """
-        found = self._db.execute(
-            "SELECT c.frames, c.data, d.bytes FROM documents d JOIN contents c ON c.document = d.number "
-            "WHERE d.archive = ? AND d.id = ?",
-            (self._key, id),
-        ).fetchone()
-        if found is None:
-            raise NotFound(f"There is no conversation {id}")
-        frames, data, size = found
-        return (data, size) if frames is None else None
+        db = self._db
+        found = db.execute(
+            f"SELECT d.id, c.data, d.bytes FROM {db.texts} CROSS JOIN documents d "
+            "JOIN contents c ON c.document = d.number WHERE d.archive = ? AND d.id = value AND c.frames IS NULL",
+            (db.many(ids), self._key),
+        )
+        return {id: (data, size) for id, data, size in found}
 
     @property
     def number(self) -> int:

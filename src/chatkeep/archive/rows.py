@@ -18,6 +18,7 @@ from chatkeep import alignment, exact, views
 from chatkeep.archive.codes import ATTACHED, HIDDEN, SPECIAL, TEXT, TITLE, TITLED, VISIBLE, month
 from chatkeep.archive.words import is_special
 from chatkeep.errors import Damaged
+from chatkeep.frames import expand
 from chatkeep.model import Conversation, Part, encode, encode_message, time_key
 
 FRAME = 1 << 18  # bytes of a document in one frame, so that a page of a long one need not unpack all of it
@@ -251,7 +252,7 @@ def unpack(frames: bytes | None, packed: bytes) -> bytes:
 
 def unpack_frame(packed: bytes) -> bytes:
     try:
-        return zstandard.ZstdDecompressor().decompress(packed)
+        return expand(packed)
     except zstandard.ZstdError as wrong:
         raise Damaged("A document in the archive is damaged") from wrong
 

@@ -43,7 +43,8 @@ def back_up(
     counts = archive.counts()
     contents = Contents(
         entries=entries,
-        load=partial(_load, archive),
+        load=archive.document,
+        frames=partial(_frames, archive),
         attachments=_attachments(archive),
         tombstones=dict(archive.tombstones()),
         counts={"messages": counts.messages},
@@ -69,10 +70,9 @@ def _attachments(archive: Archive) -> Iterator[VaultAttachment]:
         yield VaultAttachment(sha256, size, partial(_open, archive, sha256) if held else None)
 
 
-def _load(archive: Archive, id: str) -> bytes | ZstdFrame:
-    """A document, compressed as the archive has it where that is one piece."""
-    frame = archive.frame(id)
-    return ZstdFrame(*frame) if frame else archive.document(id)
+def _frames(archive: Archive, ids: Sequence[str]) -> dict[str, ZstdFrame]:
+    """Documents, compressed as the archive has them, of those that it has in one piece."""
+    return {id: ZstdFrame(*frame) for id, frame in archive.frames(ids).items()}
 
 
 def _open(archive: Archive, sha256: str) -> BinaryIO:

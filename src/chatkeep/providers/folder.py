@@ -223,6 +223,14 @@ class Folder:
             return lambda: None
         return lambda: _end(shell)
 
+    def link(self, name: str, path: Path) -> bool:
+        """Give the file a second name on the same disk. See storage.link."""
+        try:
+            os.link(self._file(name), path, follow_symlinks=False)
+        except (OSError, NotImplementedError):
+            return False
+        return True
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from chatkeep.errors import NotFound, Refused, WrongUse
-from chatkeep.storage import MAX_OBJECT, Changes, Storage, changes, delete_many, move, put_many
+from chatkeep.storage import MAX_OBJECT, Changes, Storage, changes, delete_many, link, move, put_many
 
 NONE: frozenset[str] = frozenset()
 
@@ -259,6 +260,18 @@ class StorageSuite:
         with pytest.raises(Refused):
             move(storage, "a", "../a")
         assert [one.name for one in storage.listing()] == ["a"]
+
+    def test_a_file_of_this_machine_may_get_a_second_name_that_stays(self, storage: Storage, tmp_path: Path) -> None:
+        data = sample(1000)
+        storage.put("a/b", data)
+        second = tmp_path / "second"
+        assert not link(storage, "a/c", second)
+        assert not second.exists()
+        linked = link(storage, "a/b", second)
+        storage.delete("a/b")
+        assert second.exists() == linked
+        assert not linked or second.read_bytes() == data
+        assert storage.listing() == []
 
     def _begun(self, storage: Storage, cursor: str = "") -> Changes:
         told = changes(storage, cursor)

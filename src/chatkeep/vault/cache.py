@@ -19,11 +19,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
+Link = Callable[[Path], bool]
+"""Gives a file a second name where nothing is yet; False when it cannot be done."""
 Cuts = dict[str, list[bytes]]
 """For each revision of a document, or hash of an attachment, that was cut: the ids of its blobs, in order."""
 
@@ -55,15 +57,19 @@ class Cache:
             temporary.write_bytes(hashlib.sha256(data).digest() + data)
             temporary.replace(path)
 
-    def put_named(self, name: str, data: bytes) -> bool:
-        """Keep bytes under a name that is their SHA-256 in its last part. False when they cannot be kept."""
+    def put_named(self, name: str, data: bytes, *, link: Link | None = None) -> bool:
+        """Keep bytes under a name that is their SHA-256 in its last part. False when they cannot be kept.
+
+        link: gives a file that holds these bytes a second name, if it can.
+        """
         if self._folder is None:
             return False
         path = self._folder / name
         temporary = path.with_name(f".{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
+            if not (link and link(temporary)):
+                temporary.write_bytes(data)
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)

@@ -90,9 +90,7 @@ def copy(objects: Objects, packs: Iterable[PackState]) -> Copied:
 
 def _put(objects: Objects, builder: PackBuilder) -> Pack:
     pack = builder.finish(objects.seal)
-    if len(pack.data) < SMALL:
-        objects.spool.keep(pack)
-    objects.put_pack(pack)
+    (objects.send_pack if len(pack.data) < SMALL else objects.put_pack)(pack)
     return msgspec.structs.replace(pack, data=b"")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -34,14 +34,16 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """A whole archive, to be saved.
 
     entries: every conversation, sorted by id. load: the canonical bytes of one of them; called only for those that
-    the vault does not hold, in the order of entries, always in the thread that called save.
+    the vault does not hold, in the order of entries, always in the thread that called save. frames: those of some of
+    them that are compressed already; what it leaves out is loaded.
     attachments: every one that a document names. tombstones: name -> bytes.
     counts: what snapshots are listed with; "messages" at least. Conversations, attachments and tombstones are
     counted by the vault itself.
     """
 
     entries: Iterable[Entry]
-    load: Callable[[str], bytes | ZstdFrame]
+    load: Callable[[str], bytes]
+    frames: Callable[[Sequence[str]], Mapping[str, ZstdFrame]] = lambda ids: {}
     attachments: Iterable[VaultAttachment] = ()
     tombstones: Mapping[str, bytes] = {}
     counts: Mapping[str, int] = {}

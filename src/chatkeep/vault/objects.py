@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +20,8 @@ import zstandard
 
 from chatkeep import happenings
 from chatkeep.errors import Damaged, NotFound, Problem
-from chatkeep.storage import Counting, Storage, StoredObject
+from chatkeep.frames import expand
+from chatkeep.storage import Counting, Storage, StoredObject, link, links
 from chatkeep.vault import index as indexes
 from chatkeep.vault import snapshot as snapshots
 from chatkeep.vault.cache import Cache
@@ -53,7 +55,7 @@ def open_blob(seal: Seal, sealed: bytes | memoryview, *, blob_id: bytes, size: i
     plain = seal.unseal(sealed)
     if size:
         try:
-            plain = zstandard.ZstdDecompressor().decompress(plain, max_output_size=size)
+            plain = expand(plain, size=size)
         except zstandard.ZstdError as error:
             raise Damaged("A blob does not decompress.") from error
     if hashlib.sha256(plain).digest() != blob_id:
@@ -441,6 +443,19 @@ class Objects:
             return self.storage.stat(pack_name(pack_id)).size == size
         except NotFound:
             return False
+
+    def send_pack(self, pack: Pack) -> int:
+        """Write a pack and keep it here as well; its size as the storage has it.
+
+        It is kept before it is sent, for a run that is killed meanwhile. Where it becomes a file of this machine, that
+        file is kept under a second name, and no byte is written twice.
+        """
+        if not links(self.storage):
+            self.spool.keep(pack)
+            return self.put_pack(pack)
+        size = self.put_pack(pack)
+        self.spool.keep(pack, link=partial(link, self.storage, pack_name(pack.id)))
+        return size
 
     def put_pack(self, pack: Pack) -> int:
         """Write a pack; its size as the storage has it. It is of no use until an index object names it."""

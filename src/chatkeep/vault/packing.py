@@ -16,6 +16,7 @@ import msgspec
 import zstandard
 
 from chatkeep.errors import Damaged, Unavailable
+from chatkeep.frames import expand
 from chatkeep.vault.chunk import CUT_ABOVE, cut
 from chatkeep.vault.contents import ZstdFrame
 from chatkeep.vault.index import MOST_BLOBS
@@ -65,6 +66,8 @@ class Packing:
         self._before_put = before_put
         self._builders: dict[Kind, PackBuilder] = {"data": PackBuilder("data"), "tree": PackBuilder("tree")}
         self._begun: dict[Kind, set[bytes]] = {"data": set(), "tree": set()}
+        self._waiting: dict[Kind, dict[bytes, bytes]] = {"data": {}, "tree": {}}
+        self._waiting_bytes: dict[Kind, int] = {"data": 0, "tree": 0}
         self._puts: deque[Future[None]] = deque()
         self._finished: list[Pack] = []
         self._unnamed = 0
@@ -87,7 +90,7 @@ class Packing:
 
     def has(self, kind: Kind, blob_id: bytes) -> bool:
         """Whether the vault holds a blob, or will when this run is done."""
-        return blob_id in self._begun[kind] or self._objects.index.has(kind, blob_id)
+        return blob_id in self._begun[kind] or blob_id in self._waiting[kind] or self._objects.index.has(kind, blob_id)
 
     def resume(self) -> None:
         """Take in the packs of a run that did not end: sealed, kept here, and named by no index object.
@@ -149,13 +152,27 @@ class Packing:
 
     # Blobs
 
-    def add_plain(self, kind: Kind, blobs: list[tuple[bytes, bytes]]) -> None:
-        """Compress, seal and pack blobs (id, plain text) of any number, in order."""
-        blobs = [(blob_id, plain) for blob_id, plain in blobs if not self.has(kind, blob_id)]
-        for start in range(0, len(blobs), _BATCH_COUNT):
-            batch = blobs[start : start + _BATCH_COUNT]
-            frames = compress([plain for _, plain in batch])
-            self.add(kind, [Blob(i, plain, frame) for (i, plain), frame in zip(batch, frames, strict=True)])
+    def add_plain(self, kind: Kind, blobs: Iterable[tuple[bytes, bytes]]) -> int:
+        """Compress, seal and pack blobs (id, plain text), in order; small ones wait for others, at most for `flush`.
+
+        How many of them the vault does not hold yet.
+        """
+        new = 0
+        for blob_id, plain in blobs:
+            if self.has(kind, blob_id):
+                continue
+            new += 1
+            self._waiting[kind][blob_id] = plain
+            self._waiting_bytes[kind] += len(plain)
+            if self._waiting_bytes[kind] >= _BATCH_BYTES or len(self._waiting[kind]) >= _BATCH_COUNT:
+                self._add_waiting(kind)
+        return new
+
+    def _add_waiting(self, kind: Kind) -> None:
+        waiting, self._waiting[kind], self._waiting_bytes[kind] = self._waiting[kind], {}, 0
+        frames = compress([*waiting.values()])
+        blobs = zip(waiting.items(), frames, strict=True)
+        self.add(kind, [Blob(blob_id, plain, frame) for (blob_id, plain), frame in blobs])
 
     def add(self, kind: Kind, blobs: list[Blob]) -> None:
         """Seal and pack blobs that the vault does not hold yet."""
@@ -174,9 +191,8 @@ class Packing:
         for blob, sealed in zip(blobs, sealed_all, strict=True):
             if self._objects.seal.unseal(sealed) != blob.frame:
                 raise Damaged("A blob did not survive sealing; the memory of this machine may be faulty.")
-        machine = zstandard.ZstdDecompressor()
         for blob in blobs:
-            if not blob.proven and machine.decompress(blob.frame, max_output_size=len(blob.plain)) != blob.plain:
+            if not blob.proven and expand(blob.frame, size=len(blob.plain)) != blob.plain:
                 raise Damaged("A blob did not survive compressing; the memory of this machine may be faulty.")
 
     def _put(self, kind: Kind) -> None:
@@ -193,13 +209,13 @@ class Packing:
             self.publish()
 
     def _send(self, pack: Pack) -> None:
-        """Put a pack, and keep it here first. What the storage has of it must be all of it."""
-        self._objects.spool.keep(pack)
-        if self._objects.put_pack(pack) != len(pack.data) and self._objects.put_pack(pack) != len(pack.data):
+        """Put a pack, and keep it here. What the storage has of it must be all of it."""
+        if self._objects.send_pack(pack) != len(pack.data) and self._objects.put_pack(pack) != len(pack.data):
             raise Unavailable("The storage keeps only a part of what it is sent.")
 
     def flush(self, kind: Kind) -> None:
-        """Put the pack that is still open."""
+        """Put the pack that is still open, with what waits for it."""
+        self._add_waiting(kind)
         if self._builders[kind].length:
             self._put(kind)
 
@@ -225,7 +241,7 @@ def compress(plains: list[bytes]) -> list[bytes]:
 
 def _expand(given: ZstdFrame) -> bytes:
     try:
-        return zstandard.ZstdDecompressor().decompress(given.data, max_output_size=given.size)
+        return expand(given.data, size=given.size)
     except zstandard.ZstdError:
         return b""  # its revision will not fit, and that is how it is told of
 

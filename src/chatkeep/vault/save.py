@@ -39,6 +39,7 @@ _MORE_TRIES = 2
 LONGEST_RUN = GRACE / 2
 """A run that lasts longer looks at the index again before it writes its snapshot."""
 _TELL_EVERY = 100
+_LOADED_AT_ONCE = 64
 
 Progress = Callable[[int, int], None]
 """Called with (documents saved, documents to save) now and then; what it raises ends the run cleanly."""
@@ -105,7 +106,7 @@ class _Run:
         self, objects: Objects, contents: Contents, host: str, parents: Sequence[Snapshot], progress: Progress
     ) -> None:
         self._objects = objects
-        self._load = contents.load
+        self._load, self._frames = contents.load, contents.frames
         self._entries = list(contents.entries)
         self._attachments = sorted(contents.attachments, key=lambda a: a.sha256)
         self._tombstones = {name: contents.tombstones[name] for name in sorted(contents.tombstones)}
@@ -235,10 +236,10 @@ class _Run:
         self._write_documents(packing)
         self._write_attachments(packing)
         small = [*self._tombstones.values(), self._manifest()]
-        packing.add_plain("data", [(hashlib.sha256(data).digest(), data) for data in small if data])
+        new_small = packing.add_plain("data", ((hashlib.sha256(data).digest(), data) for data in small if data))
         builder = TreeBuilder(lambda blob_id: packing.has("tree", blob_id), partial(packing.add_plain, "tree"))
         root = self._tree(builder)
-        nothing_new = not builder.made and not packing.blobs["data"]
+        nothing_new = not (builder.made or new_small or self._new_documents or self._new_attachments)
         if nothing_new and not self._force and self._newest and self._newest.tree == root:
             return self._saved(self._newest, unchanged=True)
         packing.flush("data")
@@ -264,11 +265,14 @@ class _Run:
                 self._keep_older(conversation)
 
     def _loaded(self, wanted: dict[str, str]) -> Iterator[tuple[str, bytes | ZstdFrame]]:
-        for conversation in wanted:
-            try:
-                yield conversation, self._load(conversation)
-            except (Damaged, NotFound) as error:
-                self._problems.append(Problem(f"conversation {conversation}", error.what))
+        waiting = iter(wanted)
+        while batch := list(itertools.islice(waiting, _LOADED_AT_ONCE)):
+            frames = self._frames(batch)
+            for conversation in batch:
+                try:
+                    yield conversation, frames.get(conversation) or self._load(conversation)
+                except (Damaged, NotFound) as error:
+                    self._problems.append(Problem(f"conversation {conversation}", error.what))
 
     def _take(self, prepared: Prepared, revision: str) -> None:
         """Notes what was packed: of most documents, which are one piece, the size says all."""
@@ -303,21 +307,20 @@ class _Run:
 
     def _pack_attachment(self, packing: Packing, attachment: VaultAttachment) -> bool:
         assert attachment.open is not None
-        whole, pieces, size, before = hashlib.sha256(), [], 0, packing.blobs["data"]
+        whole, pieces, size, new = hashlib.sha256(), [], 0, 0
         try:
             with attachment.open() as file:
                 while data := file.read(ATTACHMENT_PIECE):
                     whole.update(data)
                     size += len(data)
-                    pieces.append(hashlib.sha256(data).digest())
-                    packing.add_plain("data", [(pieces[-1], data)])
+                    pieces.append(hashlib.sha256(data).digest() if size > len(data) else whole.digest())
+                    new += packing.add_plain("data", [(pieces[-1], data)])
         except (OSError, Damaged, NotFound):
             return False
         if whole.hexdigest() != attachment.sha256:
             return False
-        stored = packing.blobs["data"] > before
-        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, [], stored), attachment.sha256)
-        self._new_attachments += stored
+        self._take(Prepared(attachment.sha256, attachment.sha256, size, pieces, [], new > 0), attachment.sha256)
+        self._new_attachments += new > 0
         return True
 
     def _find_attachment(self, sha256: str) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from chatkeep.vault.cache import Cache
+from chatkeep.vault.cache import Cache, Link
 from chatkeep.vault.pack import Pack
 
 KEPT_FOR = timedelta(hours=24)
@@ -45,12 +45,12 @@ class Spool:
             listed = cache.get(_LIST)
             self._held = msgspec.msgpack.decode(listed, type=dict[str, _Held]) if listed else {}
 
-    def keep(self, pack: Pack) -> None:
-        """Keep a pack that is about to be sent, if there is room."""
+    def keep(self, pack: Pack, *, link: Link | None = None) -> None:
+        """Keep a pack, if there is room. link: gives the file that holds it already a second name, if it can."""
         size = len(pack.data)
         if sum(held.size for held in self._held.values()) + size > ROOM:
             return
-        if self._cache.put_named(_FOLDER + pack.id, pack.data):
+        if self._cache.put_named(_FOLDER + pack.id, pack.data, link=link):
             self._held[pack.id] = _Held(size, self._clock().timestamp())
             self._list()
 

@@ -102,7 +102,7 @@ class TreeBuilder:
     """
 
     def __init__(
-        self, has: Callable[[bytes], bool], take: Callable[[list[tuple[bytes, bytes]]], None] | None = None
+        self, has: Callable[[bytes], bool], take: Callable[[list[tuple[bytes, bytes]]], object] | None = None
     ) -> None:
         self.new: list[tuple[bytes, bytes]] = []
         self.built = self.made = 0

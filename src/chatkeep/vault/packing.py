@@ -32,15 +32,15 @@ _MOST_UNNAMED = 256 * 1024 * 1024
 
 
 class Blob(msgspec.Struct):
-    """A blob on its way: its id, its plain text and its zstd frame.
+    """A blob on its way: its id, its plain text with its size [bytes], and its zstd frame.
 
-    proven: the frame was already seen to give the plain text.
+    plain: None when the frame was already seen to give it.
     """
 
     id: bytes
-    plain: bytes
+    plain: bytes | None
+    size: int
     frame: bytes
-    proven: bool = False
 
 
 class Prepared(msgspec.Struct):
@@ -126,8 +126,8 @@ class Packing:
 
     def _prepare(self, batch: list[tuple[str, bytes | ZstdFrame]]) -> list[Prepared]:
         prepared = [self._cut(conversation, given) for conversation, given in batch]
-        new = [blob for document in prepared for blob in document.new if not blob.frame]
-        for blob, frame in zip(new, compress([blob.plain for blob in new]), strict=True):
+        new = [(blob, blob.plain) for document in prepared for blob in document.new if blob.plain is not None]
+        for (blob, _), frame in zip(new, compress([plain for _, plain in new]), strict=True):
             blob.frame = frame
         return prepared
 
@@ -138,7 +138,7 @@ class Packing:
         pieces = [data] if whole else cut(data)
         ids = [revision.digest()] if whole else [hashlib.sha256(piece).digest() for piece in pieces]
         new = [
-            Blob(blob_id, piece, frame if whole else b"", proven=whole and bool(frame))
+            Blob(blob_id, None, len(piece), frame) if whole and frame else Blob(blob_id, piece, len(piece), b"")
             for blob_id, piece in dict(zip(ids, pieces, strict=True)).items()
             if piece and not self.has("data", blob_id)
         ]
@@ -172,7 +172,7 @@ class Packing:
         waiting, self._waiting[kind], self._waiting_bytes[kind] = self._waiting[kind], {}, 0
         frames = compress([*waiting.values()])
         blobs = zip(waiting.items(), frames, strict=True)
-        self.add(kind, [Blob(blob_id, plain, frame) for (blob_id, plain), frame in blobs])
+        self.add(kind, [Blob(blob_id, plain, len(plain), frame) for (blob_id, plain), frame in blobs])
 
     def add(self, kind: Kind, blobs: list[Blob]) -> None:
         """Seal and pack blobs that the vault does not hold yet."""
@@ -181,9 +181,9 @@ class Packing:
         self._verify(list(fresh.values()), sealed_all)
         for blob, sealed in zip(fresh.values(), sealed_all, strict=True):
             self._begun[kind].add(blob.id)
-            self._builders[kind].add(blob.id, sealed, size=len(blob.plain))
+            self._builders[kind].add(blob.id, sealed, size=blob.size)
             self.blobs[kind] += 1
-            self.plain_bytes += len(blob.plain)
+            self.plain_bytes += blob.size
             if self._builders[kind].full:
                 self._put(kind)
 
@@ -192,7 +192,7 @@ class Packing:
             if self._objects.seal.unseal(sealed) != blob.frame:
                 raise Damaged("A blob did not survive sealing; the memory of this machine may be faulty.")
         for blob in blobs:
-            if not blob.proven and expand(blob.frame, size=len(blob.plain)) != blob.plain:
+            if blob.plain is not None and expand(blob.frame, size=blob.size) != blob.plain:
                 raise Damaged("A blob did not survive compressing; the memory of this machine may be faulty.")
 
     def _put(self, kind: Kind) -> None:

@@ -330,9 +330,8 @@ class Archive:
         from chatkeep.archive import reading
         from chatkeep.model import decode
 
-        for number in choosing.numbers(self._db, self._chosen(selection)):
-            with contextlib.suppress(NotFound):  # removed meanwhile
-                yield decode(reading.document(self._db, number))
+        for data in reading.documents(self._db, choosing.numbers(self._db, self._chosen(selection))):
+            yield decode(data)
 
     def window(self, id: str, *, leaf: str = "", start: int = 0, count: int = 100) -> Window:
         """Some messages of the path to a leaf, the shown one if none is named. Raises NotFound."""
@@ -381,18 +380,21 @@ class Archive:
 
     def attachment(self, sha256: str) -> Path:
         """The file of an attachment that is held here. Raises NotFound."""
-        return self.attachment_info(sha256).path
+        self._size_of(sha256)
+        return self._files().path(sha256)
 
     def attachment_info(self, sha256: str) -> Attachment:
         """What is known of an attachment that is held here. Raises NotFound."""
+        size, path = self._size_of(sha256), self._files().path(sha256)
+        return Attachment(sha256, size, self._said("name", sha256), self._said("media_type", sha256), path)
+
+    def _size_of(self, sha256: str) -> int:
         found = self._db.execute(
             "SELECT size FROM attachments WHERE archive = ? AND sha256 = ?", (self._key, sha256)
         ).fetchone()
         if found is None:
             raise NotFound("That attachment is not in the archive")
-        return Attachment(
-            sha256, found[0], self._said("name", sha256), self._said("media_type", sha256), self._files().path(sha256)
-        )
+        return int(found[0])
 
     def _said(self, column: str, sha256: str) -> str:
         """What the first message with an attachment says of it; "" when none does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from chatkeep.archive.values import Place, Window
 from chatkeep.errors import Damaged, NotFound
 from chatkeep.model import Conversation, Message, Participant, decode
 
+_AT_ONCE = 64
 _MESSAGE = msgspec.json.Decoder(Message)
 
 
@@ -23,6 +25,26 @@ def document(db: Database, number: int) -> bytes:
     if found is None:
         raise NotFound("The conversation is not in the archive any more")
     return unpack(*found)
+
+
+def documents(db: Database, numbers: list[int]) -> Iterator[bytes]:
+    """The canonical bytes of many conversations, in the order of their numbers here; without those that are gone.
+
+    Short ones are read some at a time, which is quicker, and long ones by themselves.
+    """
+    for at in range(0, len(numbers), _AT_ONCE):
+        some = numbers[at : at + _AT_ONCE]
+        short = dict(
+            db.execute(
+                f"SELECT document, data FROM {db.numbers} CROSS JOIN contents "
+                "WHERE document = value AND frames IS NULL",
+                (db.many(some),),
+            )
+        )
+        for number in some:
+            packed = short.pop(number, None)
+            with contextlib.suppress(NotFound):  # removed meanwhile
+                yield unpack_frame(packed) if packed is not None else document(db, number)
 
 
 def window(db: Database, number: int, *, leaf: str, start: int, count: int) -> Window:

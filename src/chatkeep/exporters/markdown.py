@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring
 
 from chatkeep import exact, views
 from chatkeep.exporters import attachments
@@ -109,8 +110,12 @@ _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufdd0-\ufdef\u
 
 def _yaml(value: object) -> str:
     """The value in double quotes and brackets, which YAML shares with JSON."""
-    text = json.dumps(value, ensure_ascii=False)
-    return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = encode_basestring(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() and "\x7f" not in text else _NOT_YAML.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _tag(label: str) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from chatkeep import exact, views
 from chatkeep.exporters.customisation import Customisation
@@ -33,13 +34,20 @@ _PLAIN_ID = re.compile(r"[0-9a-z-]{8,64}")
 
 def safe(text: str, *, most: int = MAX_BYTES) -> str:
     """One step of a path, at most `most` bytes long, never empty."""
-    shown = unicodedata.normalize("NFC", _VTI.sub("-vti-", _FORBIDDEN.sub("-", text)))
+    shown = _FORBIDDEN.sub("-", text)
+    shown = unicodedata.normalize("NFC", _VTI.sub("-vti-", shown) if "_" in shown else shown)
     # Controls, marks of direction, halves of pairs and private signs: nobody can type them, and some deceive.
     printable = shown if shown.isprintable() else "".join(map(_printable, shown))
     step = _cut(_SPACES.sub(" ", printable).strip(_EDGE), most).strip(_EDGE)
     if _RESERVED.match(step) or step.casefold() in _OURS:
         step = _cut(f"_{step}", most).strip(_EDGE)
     return step or "_"
+
+
+@lru_cache(maxsize=256)
+def _safe_folder(text: str) -> str:
+    """Most conversations go into the folders of those before them."""
+    return safe(text, most=120)
 
 
 def _printable(sign: str) -> str:
@@ -110,7 +118,8 @@ class Names:
         }
 
     def _folders(self, fields: dict[str, str]) -> list[str]:
-        steps = [safe(_filled(step, fields | {"id": fields["full_id"]}), most=120) for step in self._steps[:-1]]
+        fields = fields | {"id": fields["full_id"]}
+        steps = [_safe_folder(_filled(step, fields)) for step in self._steps[:-1]]
         while sum(len(step.encode()) for step in steps) > MAX_PATH - MAX_BYTES:
             steps.pop()
         return steps

@@ -61,26 +61,26 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._root = path
         self._staging = path / f"{_UNFINISHED}{secrets.token_hex(4)}"
-        self._known: set[Path] = set()
+        self._known: set[str] = set()
+        self._beside = f"{self._staging}{os.sep}file"
 
     def write(self, name: str, pieces: Iterable[bytes]) -> int:
-        target, beside = self._places(name)
-        size = _write(beside, pieces)
-        beside.replace(target)
+        target = self._target(name)
+        size = _write(self._beside, pieces)
+        os.replace(self._beside, target)  # noqa: PTH105 - a path takes longer to make than the file to rename
         return size
 
     def copy(self, name: str, path: Path) -> int:
-        target, beside = self._places(name)
-        shutil.copyfile(path, beside)
-        beside.replace(target)
-        return target.stat().st_size
+        with path.open("rb", buffering=0) as file:
+            return self.write(name, iter(lambda: file.read(_PIECE), b""))
 
-    def _places(self, name: str) -> tuple[Path, Path]:
-        target = self._root / name
-        if target.parent not in self._known:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._known.add(target.parent)
-        return target, self._staging / "file"
+    def _target(self, name: str) -> str:
+        """Where a file goes, in a folder that is there."""
+        folder = name.rpartition("/")[0]
+        if folder not in self._known:
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
+            self._known.add(folder)
+        return f"{self._root}/{name}"
 
     def __enter__(self) -> Self:
         try:
@@ -97,8 +97,8 @@ class Folder:
     ) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
         if error is None:
-            for folder in (self._root, *sorted(self._known)):
-                _sync_folder(folder)
+            for folder in sorted({"", *self._known}):
+                _sync_folder(self._root / folder)
         _translate(error)
 
 
@@ -250,7 +250,7 @@ def _sweep(folder: Path, beginning: str) -> None:
                     left.unlink()
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> int:
+def _write(path: str, pieces: Iterable[bytes]) -> int:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
     try:
         return sum(_write_all(file, piece) for piece in pieces)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,8 +20,7 @@ _SNIPPET = 80
 _FOLDED = frozenset({"thinking", "tool_call", "tool_result"})
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """One message as it is written. when: "" where times are not told. notes: edited, deleted, in answer to."""
 
     id: str
@@ -36,8 +34,7 @@ class Said:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """Where another version of what follows begins, with its label, or ends, with ""."""
 
     label: str

@@ -11,7 +11,6 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
-from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
@@ -43,6 +42,8 @@ def to_mathml(latex: str, *, display: bool) -> str:
     """MathML of a formula; its source text when it is no LaTeX that we know."""
     latex = latex.strip()
     if len(latex) <= MAX_LENGTH and _depth(latex) <= MAX_DEPTH:
+        from latex2mathml.converter import convert  # takes 20 ms to load, and most texts have no formula
+
         try:
             return convert(latex, display="block" if display else "inline")
         except Exception:  # noqa: S110  the converter raises whatever its tables raise; the source is shown then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.vault.small_archive import PASSPHRASE, Restic, contents, documents, l
 from chatkeep import vault
 from chatkeep.providers.folder import Folder
 from chatkeep.providers.memory import Memory
-from chatkeep.storage import Around, Storage, StoredObject
+from chatkeep.storage import Around, Storage, StoredObject, link
 from chatkeep.testing.faulty import Crash, Fault, FaultyStorage
 from chatkeep.vault import Vault, spool
 from chatkeep.vault.cache import Cache
@@ -88,6 +89,16 @@ def test_of_a_folder_on_this_disk_no_byte_is_kept_twice(kept: Vault, storage: Fo
     assert opened(kept, storage, tmp_path).check().ok is False
     assert opened(kept, storage, tmp_path).save(contents(held), host=HOST).verified
     assert loaded(kept.load(saved.snapshot)) == held
+
+
+def test_a_pack_that_is_kept_twice_leaves_nothing_beside(kept: Vault, storage: Folder, tmp_path: Path) -> None:
+    opened(kept, storage, tmp_path).save(contents(documents(30)), host=HOST)
+    before = sorted(tmp_path.glob("*/spool/*"))
+    held = opened(kept, storage, tmp_path)._objects.spool
+    for file in before:
+        name = f"Vault/data/{file.name[:2]}/{file.name}"
+        held.keep(Pack(file.name, storage.get(name), []), link=partial(link, storage, name))
+    assert sorted(tmp_path.glob("*/spool/*")) == before
 
 
 def test_of_a_folder_on_another_disk_the_bytes_are_kept(

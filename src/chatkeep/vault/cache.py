@@ -72,8 +72,9 @@ class Cache:
                 temporary.write_bytes(data)
             temporary.replace(path)
         except OSError:
-            temporary.unlink(missing_ok=True)
             return False
+        finally:  # of two names of one file, renaming one to the other leaves both
+            temporary.unlink(missing_ok=True)
         return True
 
     def get_named(self, name: str) -> bytes | None:

@@ -86,6 +86,7 @@ class Intake:
         self._receipt = Receipt(source=source, digest=digest, importer=importer, at=at, finished=False)
         self._all_there = False
         self._any_tombstone = True
+        self._any_taken = True  # whether the tables may know of a record that is not among the digests above
 
     # -------------------------------------------------------------- as a block
 
@@ -95,6 +96,7 @@ class Intake:
             # While nothing was ever removed, all that was taken before is still here.
             self._all_there = not removed
             if self._keep_empty:
+                self._any_taken = self._is_any_taken()
                 with transaction(self._writer.db):
                     self._writer.operation = self._note_receipt(self._writer.db).fetchone()[0]
         except BaseException:
@@ -103,6 +105,13 @@ class Intake:
         if self._keep_empty:
             self._hurry()
         return self
+
+    def _is_any_taken(self) -> bool:
+        found = self._writer.reader.execute(
+            "SELECT EXISTS (SELECT 1 FROM taken WHERE archive = ? AND importer = ?)",
+            (self._writer.archive, self._importer),
+        )
+        return bool(found.fetchone()[0])
 
     def _hurry(self) -> None:
         self._hurries = True
@@ -222,6 +231,8 @@ class Intake:
             )
 
     def _taken_before(self, digest: bytes) -> tuple[int, Counted | None]:
+        if not self._any_taken:
+            return 0, None
         found = self._writer.reader.execute(
             "SELECT counts, receipt FROM taken WHERE archive = ? AND importer = ? AND digest = ?",
             (self._writer.archive, self._importer, digest),
@@ -256,6 +267,7 @@ class Intake:
             counts = _ENCODE(counted)
             self._digests[digest] = counts
             if len(self._digests) >= _RECENT:
+                self._any_taken = self._any_taken or bool(self._older_digests)
                 self._digests, self._older_digests = {}, self._digests
             self._note_taken(digest, counts)
         self._pace()

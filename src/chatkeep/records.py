@@ -32,7 +32,7 @@ class Loaded:
     unknown: blocks that no importer knows and that were kept raw, counted by kind.
     shells: how many of the conversations the platform has blanked; they are kept but never replace anything.
     complete: False when the export lacks something that a later one may bring (the bytes of an attachment), so that
-    the record must be loaded again even if its digest is known.
+    the record must be loaded again unless the very same files stand beside it.
     notes: what a person may want to know that is no problem, in sentences.
     """
 

@@ -119,6 +119,17 @@ def test_a_record_that_was_not_complete_is_read_again(archive: Archive) -> None:
         assert not intake.knows(b"1234")
 
 
+def test_one_that_was_not_complete_is_known_where_the_same_files_stand_beside_it(archive: Archive) -> None:
+    loaded = Loaded(conversations=(talk("garden", ["one"]),), complete=False)
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        intake.take(loaded, digest=b"1234", digest_here=b"here")
+    with archive.take_in("export.zip", "d", "test/1") as intake:
+        assert not intake.knows(b"1234")
+        assert not intake.knows(b"there")
+        assert intake.knows(b"here")
+    assert intake.receipt.unchanged == 1
+
+
 def test_one_conversation_in_two_records_becomes_one(archive: Archive) -> None:
     receipt = take(archive, talk("garden", ["one"]), talk("garden", ["one", "two"]))
     assert (receipt.added, receipt.updated) == (1, 1)

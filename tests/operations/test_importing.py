@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests import exports
 
-from chatkeep import operations
+from chatkeep import exact, operations
 from chatkeep.archive import Archive
 from chatkeep.errors import NotFound, UnknownFormat
 from chatkeep.operations import Cancelled, Step
@@ -37,6 +37,34 @@ def test_importing_again_adds_nothing(archive: Archive, tmp_path: Path) -> None:
     report = operations.import_from(archive, [export])
     assert (report.added, report.updated, report.unchanged, report.messages) == (0, 0, 2, 5)
     assert list(archive.entries()) == before
+
+
+def test_what_lacks_a_file_is_decoded_again_only_when_other_files_stand_beside_it(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bytes] = []
+    decode = exact.decode
+    monkeypatch.setattr(exact, "decode", lambda raw: decoded.append(raw) or decode(raw))
+    cake = exports.conversation(exports.CAKE, "Cake", ["How long?", "Forty minutes."], picture="file_0a1b2c3d4e5f")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    with zipfile.ZipFile(exports.export(tmp_path / "export.zip", [cake])) as packed:
+        packed.extractall(folder)
+
+    def missing() -> tuple[int, int, int]:
+        decoded.clear()
+        report = operations.import_from(archive, [folder])
+        return len(decoded), report.updated, report.attachments.missing
+
+    assert missing() == (1, 0, 1)
+    assert missing() == (0, 0, 1)
+    (folder / "another.txt").write_text("not it")
+    assert missing() == (1, 0, 1)
+    assert missing() == (0, 0, 1)
+    (folder / "file_0a1b2c3d4e5f-picture.png").write_bytes(exports.PICTURE)
+    assert missing() == (1, 1, 0)
+    assert missing() == (0, 0, 0)
+    assert len(list(archive.held())) == 1
 
 
 def test_a_newer_export_updates_and_adds(archive: Archive, tmp_path: Path) -> None:

@@ -243,9 +243,12 @@ class Intake:
         there = self._all_there or all(self._writer.known(id) for id in counted.conversations)
         return found[1], counted if there else None
 
-    def take(self, loaded: Loaded, *, digest: bytes = b"", where: str = "") -> list[tuple[Outcome, str]]:
+    def take(
+        self, loaded: Loaded, *, digest: bytes = b"", digest_here: bytes = b"", where: str = ""
+    ) -> list[tuple[Outcome, str]]:
         """Takes in what one record gave. where: its place in the source, for problems.
 
+        digest: by which it is known from now on; digest_here: by which it is if it was not complete. b"" for by none.
         What became of each of its conversations, and the id that it has here. Those with too long ids are left out.
         """
         loaded = _without_too_long(loaded, where)
@@ -263,7 +266,7 @@ class Intake:
             counted.conversations.append(id)
             _count_messages(counted, conversation)
         self._count(counted)
-        if digest and loaded.complete:
+        if digest := digest if loaded.complete else digest_here:
             counts = _ENCODE(counted)
             self._digests[digest] = counts
             if len(self._digests) >= _RECENT:

@@ -24,6 +24,8 @@ class Record:
 
     where: its place in words, "export.zip: conversations.json, conversation 12".
     digest: a hash of all that its conversations depend on, b"" when it must always be loaded.
+    digest_here: a hash that also tells which files stand beside it, so that it is known although it lacks some of them;
+    b"" when nobody can say.
     load: decodes it; may be called once, before the next record is asked for. Never raises for bad data: what is wrong
     becomes a problem. Raises what `Keep` raises.
     """
@@ -31,6 +33,7 @@ class Record:
     where: str
     digest: bytes
     load: Callable[[], Loaded]
+    digest_here: bytes = b""
 
 
 class Importer(Protocol):

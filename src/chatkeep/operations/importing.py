@@ -54,12 +54,12 @@ def _read(importer: Importer, source: Source, intake: Intake, progress: Progress
         if isinstance(item, Problem):
             intake.report(item)
             happenings.tell("import_items_total", importer=importer.platform, result="problem")
-        elif item.digest and intake.knows(item.digest):
+        elif intake.knows(item.digest) or intake.knows(item.digest_here):
             taken += 1
             happenings.tell("import_items_total", importer=importer.platform, result="known")
         else:
             loaded = item.load()
-            intake.take(loaded, digest=item.digest, where=item.where)
+            intake.take(loaded, digest=item.digest, digest_here=item.digest_here, where=item.where)
             taken += len(loaded.conversations)
             happenings.tell("import_items_total", len(loaded.conversations), importer=importer.platform, result="taken")
     progress(Step("Saving", counter.total, counter.total, "bytes", f"{taken:,} conversations"))

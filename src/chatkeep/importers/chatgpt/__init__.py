@@ -63,7 +63,9 @@ class ChatGPT:
                 beside = _beside(element, account, layout)
                 where = f"{member.where}, conversation {element.index + 1:,}"
                 built = partial(_built, beside=beside, store=store)
-                yield Record(where, _digest(element, beside), partial(load, element.raw, built, where))
+                digest = _digest(element, beside)
+                here = hashlib.sha256(digest + store.digest).digest()
+                yield Record(where, digest, partial(load, element.raw, built, where), here)
 
 
 def _beside(element: Element, account: str, layout: Layout) -> Beside:

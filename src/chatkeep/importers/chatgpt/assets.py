@@ -7,6 +7,7 @@ library_files.json know its name. Many files are simply not in an export.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
@@ -33,12 +34,15 @@ class FileFacts:
 
 
 class Store:
-    """All files of a source that a pointer may mean, and what became of them."""
+    """All files of a source that a pointer may mean, and what became of them. digest: of which there are."""
 
     def __init__(self, members: Iterable[Member], keep: Keep, *, facts: Mapping[str, FileFacts]) -> None:
         self._members: dict[str, list[Member]] = {}
+        told = []
         for member in members:
             self._members.setdefault(member.base, []).append(member)
+            told.append(f"{member.name}\0{member.size}\0{member.mark}\0".encode("utf-8", "surrogatepass"))
+        self.digest = hashlib.sha256(b"".join(sorted(told))).digest()
         self._bases = sorted(self._members)
         self._facts = facts
         self._keep = keep

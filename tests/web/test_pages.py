@@ -139,6 +139,23 @@ def test_a_chat_whose_time_only_its_messages_tell_has_it_everywhere(keeper: Clie
     assert "· 29 May 2024</p>" in _text(keeper, f"/chats/{identify('c')}/")
 
 
+def test_an_emptied_conversation_says_so_until_its_text_comes(keeper: Client, archive: Archive) -> None:
+    def kept(*parts: Part, name: str = "c") -> Conversation:
+        message = Message(id=identify("m"), parts=parts, sent_at="2024-05-29T23:33:03Z")
+        return Conversation(format=1, id=identify(name), source_id=name, platform="claude", messages=(message,))
+
+    address = f"/chats/{identify('c')}/"
+    archive.apply([kept()])
+    assert "No text in it" in _text(keeper, "/chats/")
+    assert "the platform has emptied the conversation" in _text(keeper, address)
+    assert "has emptied" not in _text(keeper, address + "?all=1")
+    archive.apply([kept(Part(type="text", text="hi"))])
+    assert "No text in it" not in _text(keeper, "/chats/")
+    assert not re.search("has emptied|Nothing of this", _text(keeper, address))
+    archive.apply([kept(Part(type="tool_call", name="look", input={}), name="tools")])
+    assert "Nothing of this was said by people" in _text(keeper, f"/chats/{identify('tools')}/")
+
+
 def test_an_error_ends_before_its_hint_begins(keeper: Client, archive: Archive) -> None:
     assert "</b> Write dates like" in (page := _text(keeper, "/search/?q=before:foo"))
     assert "is not a date.</b>" in page

@@ -47,6 +47,8 @@ def chat(request: HttpRequest, name: UUID) -> HttpResponse:
             "earlier": max(0, window.start - WINDOW) if window.start else None,
             "later": later if later < window.total else None,
             "asides": sum(turn["aside"] for turn in turns),
+            "silent": bool(turns) and not _with_asides(request) and all(turn["aside"] for turn in turns),
+            "emptied": not any(turn["html"] for turn in turns),
             "with_asides": _with_asides(request),
         },
     )

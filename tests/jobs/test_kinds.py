@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from django.utils import timezone
 from tests import exports
@@ -120,7 +121,7 @@ def test_an_export_takes_selection_and_customisation_as_they_are_written_down(
 ) -> None:
     out = tmp_path / "chats.zip"
     options = dataclasses.asdict(Customisation(times="none", own_names={"ChatGPT": "It"}))
-    chosen = dataclasses.asdict(Selection(query="boat"))
+    chosen = msgspec.structs.asdict(Selection(query="boat"))
     job = work(means, "export", format="markdown", out=str(out), selection=chosen, options=options)
     assert (job.state, job.report["conversations"]) == (State.DONE, 1)
     assert out.exists()

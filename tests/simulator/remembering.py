@@ -87,8 +87,9 @@ class Remembering:
     def document(self, id: str) -> bytes:
         return encode(self.documents[id])
 
-    def frame(self, _id: str) -> None:
+    def frames(self, _ids: list[str]) -> dict[str, tuple[bytes, int]]:
         """None is kept compressed."""
+        return {}
 
     def named(self) -> list[tuple[str, int, bool]]:
         """No attachments."""

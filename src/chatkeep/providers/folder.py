@@ -226,8 +226,10 @@ class Folder:
     def link(self, name: str, path: Path) -> bool:
         """Give the file a second name on the same disk. See storage.link."""
         try:
-            os.link(self._file(name), path, follow_symlinks=False)
-        except (OSError, NotImplementedError):
+            file = self._file(name)
+            self._regular(name, file.lstat())
+            os.link(file, path)
+        except (OSError, NotFound):
             return False
         return True
 

@@ -86,6 +86,30 @@ def test_single_outputs_have_no_place_for_attachments(tmp_path: Path) -> None:
             out.copy("a", tmp_path / "a")
 
 
+class _Torn(io.FileIO):
+    """A file on a disk that gives its beginning and no more."""
+
+    def read(self, size: int | None = -1, /) -> bytes:  # type: ignore[override]
+        if self.tell():
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(3)
+
+
+def test_a_file_that_is_read_in_part_is_named_by_the_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torn = tmp_path / "torn.bin"
+    torn.write_bytes(b"a" * 100)
+    with output(tmp_path / "out") as out:
+        monkeypatch.setattr(Path, "open", lambda path, *_, **__: _Torn(path))
+        with pytest.raises(OSError, match="Input/output error") as raised:
+            out.copy("attachments/torn.bin", torn)
+        monkeypatch.undo()
+        assert raised.value.filename == str(torn)
+        out.write("a.md", [b"text"])
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["a.md"]
+
+
 def test_large_pieces_are_written_whole(tmp_path: Path) -> None:
     data = os.urandom(1 << 20) * 3
     with output(tmp_path / "out") as out:

@@ -14,7 +14,8 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -72,7 +73,7 @@ class Folder:
 
     def copy(self, name: str, path: Path) -> int:
         with path.open("rb", buffering=0) as file:
-            return self.write(name, iter(lambda: file.read(_PIECE), b""))
+            return self.write(name, _read(file, path))
 
     def _target(self, name: str) -> str:
         """Where a file goes, in a folder that is there."""
@@ -256,6 +257,16 @@ def _write(path: str, pieces: Iterable[bytes]) -> int:
         return sum(_write_all(file, piece) for piece in pieces)
     finally:
         os.close(file)
+
+
+def _read(file: RawIOBase, path: Path) -> Iterator[bytes]:
+    """The pieces of a file. What cannot be read is named by the error, as the system names what cannot be opened."""
+    try:
+        while piece := file.read(_PIECE):
+            yield piece
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _write_all(file: int, data: bytes) -> int:

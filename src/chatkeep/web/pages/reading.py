@@ -48,7 +48,7 @@ def chat(request: HttpRequest, name: UUID) -> HttpResponse:
             "later": later if later < window.total else None,
             "asides": sum(turn["aside"] for turn in turns),
             "silent": bool(turns) and not _with_asides(request) and all(turn["aside"] for turn in turns),
-            "emptied": not any(turn["html"] for turn in turns),
+            "emptied": not any(message.parts for message in window.messages),
             "with_asides": _with_asides(request),
         },
     )

@@ -109,7 +109,7 @@ class _Signs:
         return self._begins.sub(_backslash, f"\n{text}")[1:]
 
 
-_EDGE = re.compile(r"(?<!\w)_|_(?!\w)")
+_EDGE = re.compile(r"_(?:(?<!\w_)|(?!\w))")  # the sign first, as a search for one letter is quick
 _NEEDS_ESCAPE = _Signs("\\`*[]<|~$", "-+>#=", emphasis=True)
 _NEEDS_ESCAPE_BESIDE_MARKS = _Signs("\\[]<|$", "-+#=", emphasis=False)
 
@@ -202,10 +202,11 @@ def _self_contained(text: str) -> str:
     Its last code block is closed, so that it cannot swallow what follows.
     """
     is_suspicious = _is_suspicious(text)
-    if not is_suspicious and not ("```" in text or "~~~" in text or "\\[" in text or "\\(" in text or "![" in text):
+    is_unsettled = ("\\" in text and ("\\[" in text or "\\(" in text)) or ("!" in text and "![" in text)
+    if not is_suspicious and not is_unsettled and "```" not in text and "~~~" not in text:
         return text
     runs, fence, is_plain = _fences(text)
-    if "\\[" in text or "\\(" in text or "![" in text:
+    if is_unsettled:
         runs = [(is_code, run if is_code else _outside_spans(run, _settle)) for is_code, run in runs]
         text = "".join(run for _, run in runs)
     closing = f"\n{fence}" if fence and _swallows(text) else ""
@@ -224,9 +225,11 @@ _DISPLAYED = re.compile(r"(?<!\\)\\\[((?:[^\n\\]|\\[^\[\]]|\n(?!\n)){1,4000})\\\
 
 def _settle(text: str) -> str:
     """Links instead of pictures that would be loaded from elsewhere; dollars around formulas."""
-    text = _PICTURE.sub("", text)
-    text = _FORMULA.sub(lambda found: f"${found[1].strip()}$", text)
-    return _DISPLAYED.sub(lambda found: f"$${found[1]}$$", text)
+    if "![" in text:
+        text = _PICTURE.sub("", text)
+    if "\\(" in text:
+        text = _FORMULA.sub(lambda found: f"${found[1].strip()}$", text)
+    return _DISPLAYED.sub(lambda found: f"$${found[1]}$$", text) if "\\[" in text else text
 
 
 def _fences(text: str) -> tuple[list[tuple[bool, str]], str, bool]:
